@@ -1,0 +1,65 @@
+// Owns which sessions are idle, over all keys, in the order of their release, and ends those that have been idle or open too long.
+import type { Clock } from '../clock.ts';
+import type { Entry } from './pool-types.ts';
+
+export type IdleSessionsDeps = { idleMs: number; clock: Clock; retire: (entry: Entry, reason: string) => void };
+
+export class IdleSessions {
+  readonly #deps: IdleSessionsDeps;
+  readonly #entries = new Set<Entry>(); // the first is the least recently used
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(deps: IdleSessionsDeps) {
+    this.#deps = deps;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  add(entry: Entry): void {
+    entry.idleSinceMs = this.#deps.clock.monotonicMs();
+    entry.keyState.idle.push(entry);
+    this.#entries.add(entry);
+    this.#scheduleSweep();
+  }
+
+  /** Harmless for one that is not idle. */
+  remove(entry: Entry): void {
+    if (!this.#entries.delete(entry)) return;
+    const { idle } = entry.keyState;
+    idle.splice(idle.lastIndexOf(entry), 1);
+  }
+
+  leastRecentlyUsed(): Entry | undefined {
+    return this.#entries.values().next().value;
+  }
+
+  all(): Entry[] {
+    return [...this.#entries];
+  }
+
+  /** No more sweeps. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #scheduleSweep(): void {
+    if (this.#timer !== undefined || this.#stopped) return;
+    // A quarter late at most, and never busier than ten looks a second.
+    this.#timer = setTimeout(() => this.#sweep(), Math.max(100, Math.min(this.#deps.idleMs, 60_000) / 4));
+    this.#timer.unref();
+  }
+
+  #sweep(): void {
+    this.#timer = undefined;
+    const nowMs = this.#deps.clock.monotonicMs();
+    for (const entry of this.all()) {
+      if (nowMs - entry.idleSinceMs >= this.#deps.idleMs) this.#deps.retire(entry, 'idle');
+      else if (nowMs >= entry.expiresAtMs) this.#deps.retire(entry, 'lifetime');
+    }
+    if (this.#entries.size > 0) this.#scheduleSweep();
+  }
+}

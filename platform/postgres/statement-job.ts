@@ -1,0 +1,59 @@
+// Owns one statement on its way through a session: who waits for it, and what may end the waiting.
+import type { Answer, Pending } from './postgres-client.ts';
+import type { BeginOptions, IsolationLevel, QueryOptions } from './session-types.ts';
+
+export type Job = {
+  send: () => Pending;
+  resolve: (answer: Answer) => void;
+  reject: (error: unknown) => void;
+  signal: AbortSignal | undefined;
+  onAbort: (() => void) | undefined;
+  timer: NodeJS.Timeout | undefined;
+  bytesLeft: number | undefined;
+  /** Set once a cancel is on its way. */
+  cancelled: { reason: unknown } | undefined;
+};
+
+/** @param onAbort is called when the signal is aborted or the time is over, until releaseJob */
+export function createJob(
+  parts: Pick<Job, 'send' | 'resolve' | 'reject'>,
+  { signal, timeoutMs, bytesMax }: QueryOptions,
+  onAbort: (reason: unknown) => void,
+): Job {
+  const job: Job = {
+    ...parts,
+    signal,
+    onAbort: undefined,
+    timer: undefined,
+    bytesLeft: bytesMax,
+    cancelled: undefined,
+  };
+  if (signal !== undefined) {
+    job.onAbort = () => onAbort(signal.reason);
+    signal.addEventListener('abort', job.onAbort, { once: true });
+  }
+  if (timeoutMs !== undefined) {
+    job.timer = setTimeout(() => onAbort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  }
+  return job;
+}
+
+export function releaseJob(job: Job): void {
+  clearTimeout(job.timer);
+  if (job.onAbort !== undefined) job.signal?.removeEventListener('abort', job.onAbort);
+}
+
+export function beginText({ isolation, readOnly, deferrable }: BeginOptions): string {
+  const modes = [
+    isolation && `ISOLATION LEVEL ${isolationText[isolation]}`,
+    readOnly && 'READ ONLY',
+    deferrable && 'DEFERRABLE',
+  ].filter((mode) => mode);
+  return `BEGIN ${modes.join(', ')}`;
+}
+
+const isolationText: Record<IsolationLevel, string> = {
+  'read committed': 'READ COMMITTED',
+  'repeatable read': 'REPEATABLE READ',
+  serializable: 'SERIALIZABLE',
+};
