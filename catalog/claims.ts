@@ -1,0 +1,33 @@
+// Owns what a runtime token says. One token names one tenant; nothing else in a request can (J10).
+import { z } from 'zod';
+import { idSchema } from './ids.ts';
+
+export const runtimeTokenType = 'at+jwt';
+export const runtimeAudience = 'freehold-runtime';
+
+/** Longest life of a runtime token: what a leaked one is worth when nobody notices. */
+export const tokenLifetimeMaxSec = 15 * 60;
+
+/** `tenant:read` is for a token that can do nothing but ask who it is (GET /v1/tenant), which every token can. */
+export const scopes = ['tenant:read', 'sql', 'sql:read'] as const;
+export type Scope = (typeof scopes)[number];
+
+/** Unknown members are allowed by RFC 7519 and ignored; the known ones are strict. */
+export const runtimeClaimsSchema = z.object({
+  iss: z.string(),
+  aud: z.literal(runtimeAudience),
+  sub: z.string().min(1).max(255),
+  tid: idSchema('tenant'),
+  ep: z.int().min(1).max(2_147_483_647),
+  scope: z
+    .string()
+    .max(1000)
+    .transform(
+      (text) => new Set(text.split(' ').filter((word): word is Scope => (scopes as readonly string[]).includes(word))),
+    ),
+  iat: z.int(),
+  exp: z.int(),
+  jti: z.string().max(255).optional(),
+});
+
+export type RuntimeClaims = z.infer<typeof runtimeClaimsSchema>;
