@@ -1,0 +1,32 @@
+// Owns the list of everything the admin API answers. A file in routes/ that is not here does not exist for anybody.
+
+import type { AdminRoute } from './route.ts';
+import { apiKeyRoutes } from './routes/api-keys.ts';
+import { auditRoutes } from './routes/audit.ts';
+import { clusterRoutes } from './routes/clusters.ts';
+import { docsRoutes } from './routes/docs.ts';
+import { healthRoutes } from './routes/health.ts';
+import { installationRoutes } from './routes/installation.ts';
+import { operationEventRoutes } from './routes/operation-events.ts';
+import { operationRoutes } from './routes/operations.ts';
+import { planRoutes } from './routes/plans.ts';
+import { signingKeyRoutes } from './routes/signing-keys.ts';
+import { tenantMoveRoutes } from './routes/tenant-moves.ts';
+import { tenantTokenRoutes } from './routes/tenant-tokens.ts';
+import { tenantRoutes } from './routes/tenants.ts';
+
+export const adminRoutes: readonly AdminRoute[] = [
+  ...tenantRoutes,
+  ...tenantMoveRoutes,
+  ...tenantTokenRoutes,
+  ...clusterRoutes,
+  ...planRoutes,
+  ...operationRoutes,
+  ...operationEventRoutes,
+  ...apiKeyRoutes,
+  ...signingKeyRoutes,
+  ...auditRoutes,
+  ...installationRoutes,
+  ...healthRoutes,
+  ...docsRoutes,
+];

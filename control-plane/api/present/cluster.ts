@@ -1,0 +1,64 @@
+// Owns how a cluster looks to a client of the admin API: never with a credential.
+import { z } from '@hono/zod-openapi';
+import type { ClusterRow } from '../../../catalog/clusters.ts';
+import { timeOrNull, timeSchema } from './shared-shapes.ts';
+
+export const clusterSchema = z
+  .object({
+    id: z.string().openapi({ example: 'cls_01KAN3W2V8Q4R5S6T7V8W9X0YZ' }),
+    name: z.string(),
+    region: z.string(),
+    tier: z.enum(['shared', 'dedicated']),
+    state: z
+      .enum(['active', 'draining', 'retired'])
+      .openapi({ description: 'Only an active cluster gets new tenants.' }),
+    host: z.string(),
+    port: z.int(),
+    tls: z.enum(['disable', 'require', 'verify-full']),
+    server_version_num: z.int().openapi({ example: 180004 }),
+    capabilities: z
+      .record(z.string(), z.unknown())
+      .openapi({ description: 'What holds on this server, as probed at registration.' }),
+    capacity: z.int().openapi({ description: 'How many databases it may hold, warm ones included.' }),
+    databases_used: z.int(),
+    databases_warm: z.int().openapi({ description: 'Of these, in stock: ready to be claimed.' }),
+    connection_budget: z.int(),
+    warm_min: z.int(),
+    warm_max: z.int(),
+    health: z.object({
+      state: z.enum(['healthy', 'unreachable']),
+      detail: z.record(z.string(), z.unknown()),
+      checked_at: timeSchema.nullable(),
+    }),
+    created_at: timeSchema,
+    updated_at: timeSchema,
+    version: z.int(),
+  })
+  .openapi('Cluster');
+
+export type Cluster = z.output<typeof clusterSchema>;
+
+export function presentCluster(row: ClusterRow): Cluster {
+  return {
+    id: row.id,
+    name: row.name,
+    region: row.region,
+    tier: row.tier,
+    state: row.state,
+    host: row.host,
+    port: row.port,
+    tls: row.tls,
+    server_version_num: row.server_version_num,
+    capabilities: row.capabilities,
+    capacity: row.capacity,
+    databases_used: row.databases_used,
+    databases_warm: row.databases_warm,
+    connection_budget: row.connection_budget,
+    warm_min: row.warm_min,
+    warm_max: row.warm_max,
+    health: { state: row.health, detail: row.health_detail, checked_at: timeOrNull(row.health_checked_at) },
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+    version: row.version,
+  };
+}

@@ -1,0 +1,31 @@
+// Owns the exit codes of `freehold`: few, stable, the same for every command. Scripts branch on them; README.md and
+// `freehold --help` list them from here.
+
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  unfinished: 3,
+  notFound: 4,
+  findings: 5,
+  interrupted: 130,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+export const exitCodeMeanings: readonly { code: ExitCode; meaning: string }[] = [
+  { code: exitCodes.ok, meaning: 'done; of fsck: clean' },
+  { code: exitCodes.failed, meaning: 'the operation or the request failed, or the server cannot be reached' },
+  { code: exitCodes.usage, meaning: 'wrong usage, input or configuration: nothing was changed' },
+  { code: exitCodes.unfinished, meaning: 'not finished within --timeout; the operation goes on on the server' },
+  { code: exitCodes.notFound, meaning: 'there is no such tenant, cluster, operation or key' },
+  { code: exitCodes.findings, meaning: 'fsck found something' },
+  { code: exitCodes.interrupted, meaning: 'Ctrl-C; an operation that was begun goes on on the server' },
+];
+
+/** Of a problem document, by its HTTP status. A request that can never succeed as it stands counts as wrong usage. */
+export function exitCodeOfStatus(status: number): ExitCode {
+  if (status === 400 || status === 401 || status === 422 || status === 428) return exitCodes.usage;
+  if (status === 404) return exitCodes.notFound;
+  return exitCodes.failed;
+}

@@ -1,0 +1,114 @@
+// Owns reading a lane from its folder: node-pg-migrate's SQL files, checked once, held in memory. What could fail in one
+// of ten thousand databases for a reason that stands in the file fails here instead (Fault migration_invalid).
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { catalogFault } from '../../catalog/errors.ts';
+import type { LaneVersions } from '../../catalog/schema.ts';
+import { transactionProblem } from './sql-statements.ts';
+
+export type LaneName = 'core' | 'tenant';
+
+export type LaneFile = {
+  /** Without `.sql`, as node-pg-migrate writes it into pgmigrations. */
+  readonly name: string;
+  /** SHA-256 of the file as it stands. */
+  readonly hash: string;
+  /** The text between "-- Up Migration" and "-- Down Migration". */
+  readonly up: string;
+};
+
+export type Lane = {
+  readonly name: LaneName;
+  readonly files: readonly LaneFile[];
+  /** The 17 digits of the last file. */
+  readonly version: string;
+  /** Over names and hashes of all files; equal for a database exactly when it has all of them, unchanged. */
+  readonly hash: string;
+};
+
+/** Reads synchronously: once, at start. @throws Fault migration_invalid */
+export async function loadLane(name: LaneName, folder: string): Promise<Lane> {
+  const entries = list(name, folder);
+  const files = entries.map((entry) => readMigration(name, folder, entry));
+  for (const [index, file] of files.entries()) {
+    const twin = files[index + 1];
+    if (twin !== undefined && stampOf(file.name) === stampOf(twin.name)) {
+      throw invalid(
+        name,
+        `${file.name}.sql and ${twin.name}.sql have the same time stamp; their order would be a matter of luck`,
+      );
+    }
+  }
+  const last = files.at(-1);
+  if (last === undefined) throw invalid(name, 'the folder holds no migration');
+  return { name, files, version: stampOf(last.name), hash: laneHash(files) };
+}
+
+/** The hash of a lane, or of what is applied of it. */
+export function laneHash(files: readonly { name: string; hash: string }[]): string {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(`${file.name}:${file.hash}\n`);
+  return hash.digest('hex');
+}
+
+/** Where a database stands, by the files that are applied, in the order of their names. */
+export function versionsOf(applied: readonly { lane: string; name: string; hash: string }[]): LaneVersions {
+  const versions: LaneVersions = {};
+  for (const lane of new Set(applied.map((file) => file.lane))) {
+    const files = applied.filter((file) => file.lane === lane);
+    versions[lane] = { version: stampOf(files.at(-1)?.name ?? ''), hash: laneHash(files) };
+  }
+  return versions;
+}
+
+/** The 17 digits a file name begins with: yyyymmddhhmmssSSS. */
+export function stampOf(name: string): string {
+  return name.slice(0, 17);
+}
+
+const filePattern = /^\d{17}_[a-z0-9][a-z0-9_-]{0,99}\.sql$/;
+/** Generated beside the migrations. */
+const ignored = new Set(['schema.sql', 'README.md']);
+
+function list(lane: LaneName, folder: string): string[] {
+  let entries: string[];
+  try {
+    entries = readdirSync(folder);
+  } catch (cause) {
+    throw catalogFault('migration_invalid', `The folder of the lane ${lane} cannot be read.`, {
+      internal: folder,
+      cause,
+    });
+  }
+  // Digits first and of one length, so the order of the text is the order in time.
+  return entries.filter((entry) => !entry.startsWith('.') && !ignored.has(entry)).sort();
+}
+
+function readMigration(lane: LaneName, folder: string, entry: string): LaneFile {
+  if (/\.[cm]?[jt]s$/.test(entry)) {
+    throw invalid(lane, `${entry} is a program; write it as SQL, so that all databases get the same text`);
+  }
+  if (!filePattern.test(entry)) throw invalid(lane, `${entry} is not named <17 digits>_<lower-case-name>.sql`);
+  const content = readFileSync(path.join(folder, entry), 'utf8');
+  const up = upPart(content);
+  if (up.replace(/--[^\n]*|\/\*[\s\S]*?\*\//g, '').trim() === '')
+    throw invalid(lane, `${entry} has nothing under "-- Up Migration"`);
+  const problem = transactionProblem(up);
+  if (problem !== undefined) throw invalid(lane, `${entry}: ${problem}; all pending files run in one transaction`);
+  return { name: entry.slice(0, -4), hash: createHash('sha256').update(content).digest('hex'), up };
+}
+
+/** As node-pg-migrate cuts it (sqlMigration.js): without the comment, everything is "up". */
+function upPart(content: string): string {
+  const up = content.search(/^\s*--[\s-]*up\s+migration/im);
+  const down = content.search(/^\s*--[\s-]*down\s+migration/im);
+  if (up < 0) return down < 0 ? content : content.slice(0, down);
+  // Empty lines for what stood before, so that a line number in an error is that of the file.
+  const before = content.slice(0, up).replace(/[^\n]/g, '');
+  return before + (down > up ? content.slice(up, down) : content.slice(up));
+}
+
+function invalid(lane: LaneName, what: string) {
+  return catalogFault('migration_invalid', `Lane ${lane}: ${what}.`);
+}

@@ -1,0 +1,162 @@
+// Owns every act inside one tenant database: its lanes and its identity row. Always as the _mig login with SET ROLE to the
+// owner, so nothing here can reach another database, and whatever a migration makes belongs to the owner.
+import { randomUUID } from 'node:crypto';
+import { catalogFault } from '../../catalog/errors.ts';
+import type { DatabaseId, TenantId } from '../../catalog/ids.ts';
+import { type Login, namesOf } from '../../catalog/names.ts';
+import type { LaneVersions } from '../../catalog/schema.ts';
+import type { PostgresAddress } from '../../platform/postgres/address.ts';
+import { PostgresError } from '../../platform/postgres/errors.ts';
+import { openSession, type Session } from '../../platform/postgres/session.ts';
+import { createSessionPool } from '../../platform/postgres/session-pool.ts';
+import { type DatabaseInspection, inspectDatabase } from './inspect-database.ts';
+import { type Lane, versionsOf } from './lanes.ts';
+import { type AppliedFile, fileAt, type MigrationPlan, planMigration } from './plan-migration.ts';
+
+export type TenantDatabasesDeps = {
+  addressOf(databaseId: DatabaseId, login: Login): Promise<PostgresAddress>;
+  lanes: readonly Lane[];
+  log: { info(fields: object, message: string): void };
+};
+
+export type Identity = { databaseId: string; tenantId: TenantId | null };
+
+export interface TenantDatabases {
+  probeLanes(id: DatabaseId): Promise<LaneVersions>;
+  /** All pending files of all lanes in one message and one transaction, with their bookkeeping. */
+  applyLanes(id: DatabaseId): Promise<LaneVersions>;
+  /** Only where it is unclaimed or already this tenant's, else Fault identity_mismatch. */
+  stampIdentity(id: DatabaseId, tenantId: TenantId): Promise<void>;
+  clearIdentity(id: DatabaseId, tenantId: TenantId): Promise<void>;
+  /** undefined before the core lane was applied. */
+  readIdentity(id: DatabaseId): Promise<Identity | undefined>;
+  /** What fsck looks at. Changes nothing and takes no session of the others. */
+  inspect(id: DatabaseId): Promise<DatabaseInspection>;
+  /** Opens a session ahead of time, so that a claim need not pay for a login. Once again keeps it from being closed as idle. */
+  prewarm(id: DatabaseId): Promise<void>;
+  /** Those with a session that was opened ahead and is not in use. */
+  ready(): DatabaseId[];
+  /** Closes the sessions into one database: it is to be dropped or moved. */
+  forget(id: DatabaseId): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function createTenantDatabases({ addressOf, lanes, log }: TenantDatabasesDeps): TenantDatabases {
+  const pool = createSessionPool({
+    open: async (key) =>
+      openSession(await addressOf(key as DatabaseId, 'mig'), {
+        applicationName: 'freehold-tenant-admin',
+        parameters: durable,
+      }),
+    maxTotal: sessionsMax,
+    // The login's own limit is three, over all processes.
+    maxPerKey: 1,
+    idleMs: 60_000,
+    maxLifetimeMs: 600_000,
+    reset: true,
+  });
+  const asOwner = <T>(id: DatabaseId, act: (session: Session) => Promise<T>): Promise<T> =>
+    pool.use(id, async (session) => {
+      await session.query(`set role ${namesOf(id).owner}`);
+      return act(session);
+    });
+
+  const prewarmed = new Set<DatabaseId>();
+
+  return {
+    probeLanes: (id) => asOwner(id, async (session) => versionsOf(await readLedger(session))),
+    applyLanes: (id) =>
+      asOwner(id, async (session) => {
+        for (let attempt = 1; ; attempt += 1) {
+          const applied = await readLedger(session);
+          const plan = planMigration(lanes, applied, randomUUID());
+          if (plan.files.length === 0) return versionsOf(applied);
+          if (await run(session, plan, attempt)) {
+            log.info({ databaseId: id, files: plan.files.map((file) => file.name) }, 'migrations applied');
+            return versionsOf(await readLedger(session));
+          }
+        }
+      }),
+    stampIdentity: (id, tenantId) => {
+      prewarmed.delete(id);
+      return asOwner(id, (session) => changeIdentity(session, stampSql, id, tenantId));
+    },
+    clearIdentity: (id, tenantId) => asOwner(id, (session) => changeIdentity(session, clearSql, id, tenantId)),
+    readIdentity: (id) =>
+      asOwner(id, async (session) => {
+        if (!(await hasCore(session))) return undefined;
+        const { rows } = await session.query<Identity>(identitySql);
+        return rows[0];
+      }),
+    inspect: (id) => inspectDatabase(addressOf, id),
+    async prewarm(id) {
+      // Reads what a claim will write, so that the backend knows the table and we have its plan.
+      await asOwner(id, (session) => session.query(identitySql));
+      prewarmed.add(id);
+    },
+    ready: () => {
+      const { byKey } = pool.stats();
+      for (const id of prewarmed) if (byKey(id).open === 0) prewarmed.delete(id);
+      return [...prewarmed];
+    },
+    forget(id) {
+      prewarmed.delete(id);
+      return pool.evict(id);
+    },
+    close: () => pool.close(),
+  };
+}
+
+/** One session each is enough: acts on one database take turns. Idle ones of other databases make room. */
+const sessionsMax = 64;
+/** A claim that was acknowledged must survive a crash of the cluster, whatever the default there is. */
+const durable = { synchronous_commit: 'on' };
+/** Another worker or node-pg-migrate's command line was faster; twice in a row is already odd. */
+const attemptsMax = 3;
+
+const identitySql = 'select database_id as "databaseId", tenant_id as "tenantId" from freehold.identity';
+const stampSql = `update freehold.identity set tenant_id = $2, claimed_at = coalesce(claimed_at, now())
+  where database_id = $1 and (tenant_id is null or tenant_id = $2)`;
+const clearSql = `update freehold.identity set tenant_id = null, claimed_at = null
+  where database_id = $1 and (tenant_id is null or tenant_id = $2)`;
+
+async function changeIdentity(session: Session, sql: string, id: DatabaseId, tenantId: TenantId): Promise<void> {
+  const { rowCount } = await session.query(sql, [id, tenantId]);
+  if (rowCount === 1) return;
+  const { rows } = await session.query<Identity>(identitySql);
+  throw catalogFault(
+    'identity_mismatch',
+    'The database belongs to another tenant or is another database; it was left alone. Run fsck.',
+    {
+      internal: `expected ${id} for ${tenantId}, found ${rows[0]?.databaseId} for ${rows[0]?.tenantId}`,
+    },
+  );
+}
+
+async function hasCore(session: Session): Promise<boolean> {
+  const { rows } = await session.query<{ there: boolean }>(
+    `select to_regclass('freehold.ledger') is not null as there`,
+  );
+  return rows[0]?.there === true;
+}
+
+async function readLedger(session: Session): Promise<AppliedFile[]> {
+  if (!(await hasCore(session))) return [];
+  const { rows } = await session.query<AppliedFile>('select lane, name, hash from freehold.ledger order by lane, name');
+  return rows;
+}
+
+/** False when the database has moved on since it was read, and nothing was done. */
+async function run(session: Session, plan: MigrationPlan, attempt: number): Promise<boolean> {
+  try {
+    await session.script(plan.message);
+    return true;
+  } catch (error) {
+    if (!(error instanceof PostgresError)) throw error;
+    if (error.sqlstate === 'ZF010' && attempt < attemptsMax) return false;
+    const at = fileAt(plan, Number(error.position ?? 0));
+    // Kept a PostgresError: whether another attempt may help is told by its sqlstate.
+    if (at !== undefined) error.message = `${at.file.lane}/${at.file.name}.sql line ${at.line}: ${error.message}`;
+    throw error;
+  }
+}

@@ -1,0 +1,73 @@
+// Owns the role that answers: the admin API on its port, with the one listener it hears of changes by.
+import { checkCatalogSchema } from '../catalog/schema-check.ts';
+import { createSigningKeys } from '../catalog/signing-keys.ts';
+import type { Clock } from '../platform/clock.ts';
+import { createEdge } from '../platform/http/edge.ts';
+import { serve } from '../platform/http/serve.ts';
+import type { Lifecycle } from '../platform/lifecycle.ts';
+import { createListener } from '../platform/postgres/listener.ts';
+import { openSession } from '../platform/postgres/session.ts';
+import { createApiKeyDoor } from './api/api-key-door.ts';
+import { createAdminApi } from './api/app.ts';
+import { catalogListenerHooks } from './api/catalog-listener.ts';
+import { createOperationChanges } from './api/operation-changes.ts';
+import type { Foundation } from './foundation.ts';
+import { runFsck } from './fsck/run-fsck.ts';
+import { installCluster } from './postgres/install-cluster.ts';
+
+/** The largest body we expect is a certificate authority beside a cluster. */
+const bodyLimitBytes = 262_144;
+
+export async function startApi(deps: Foundation & { clock: Clock; lifecycle: Lifecycle }): Promise<void> {
+  const { config, log, metrics, catalog, sealer, connections, queue, clock, lifecycle } = deps;
+  const { db } = catalog;
+  const apiKeys = createApiKeyDoor({ db, sealer, clock, log });
+  const signingKeys = createSigningKeys({ db, sealer, issuer: config.issuer });
+  const operationChanges = createOperationChanges();
+  await lifecycle.add(
+    'catalog listener',
+    () => {
+      const listener = createListener({
+        open: (onNotify) =>
+          openSession(catalog.address, { applicationName: 'freehold-control-plane-listener', onNotify }),
+        ...catalogListenerHooks({ operationChanges, apiKeys, signingKeys }),
+        log,
+      });
+      listener.start();
+      return listener;
+    },
+    (listener) => listener.close(),
+  );
+  const app = createAdminApi({
+    db,
+    sealer,
+    clock,
+    log,
+    issuer: config.issuer,
+    apiKeys,
+    signingKeys,
+    operationChanges,
+    wake: queue.wake,
+    installCluster: (options) =>
+      installCluster({
+        ...options,
+        mac: (text) => sealer.mac('installation', text),
+        isMac: (text, mac) => sealer.verifyMac('installation', text, mac),
+        log,
+      }),
+    fsck: (scope) => runFsck({ catalog: db, ...connections, sealer, log }, scope),
+    readiness: {
+      catalog: async () => void (await db.selectFrom('plans').select('id').limit(1).execute()),
+      schema: () => checkCatalogSchema(db),
+      queue: () => queue.health(),
+    },
+    stopping: lifecycle.stopping,
+    deleteGraceSec: config.deleteGraceSec,
+    edge: createEdge({ log, metrics, bodyLimitBytes, deadlineMs: config.requestDeadlineMs }),
+  });
+  await lifecycle.add(
+    'admin API',
+    () => serve({ app, host: config.host, port: config.port, log }),
+    (server) => server.close(config.shutdownGraceMs),
+  );
+}

@@ -1,0 +1,47 @@
+// Owns the roles that work: workers, who run what they are nudged about, and reconcilers, who look by themselves.
+import type { OperationId } from '../catalog/ids.ts';
+import type { Lifecycle } from '../platform/lifecycle.ts';
+import type { Foundation } from './foundation.ts';
+import { putInStock } from './operations/create-database.ts';
+import type { StepMoment } from './operations/engine/engine-deps.ts';
+import { runOperation } from './operations/engine/run-operation.ts';
+import { createSpareSessions } from './operations/spare-sessions.ts';
+import { stampIdentity } from './operations/steps/stamp-identity.ts';
+import { allReconcilers } from './reconcilers/all-reconcilers.ts';
+import { createScheduler } from './reconcilers/scheduler.ts';
+
+/** Foreground and background have workers of their own, so that stock-keeping never takes the place of somebody who waits. */
+export function startWorkers({ config, catalog, sealer, connections, queue, log, holder, watch }: Foundation): void {
+  const spares = createSpareSessions({ catalog: catalog.db, databases: connections.databases, log });
+  const observe = async (moment: StepMoment) => {
+    if (moment.moment === 'after' && changesStock.has(moment.step)) spares.stockChanged();
+    await watch.step(moment);
+  };
+  const deps = { catalog: catalog.db, ...connections, sealer, log, wake: queue.wake, holder, observe };
+  const run = async (id: OperationId) => void (await runOperation(deps, id));
+  queue.work('foreground', config.foregroundConcurrency, run, { handOver: true });
+  queue.work('background', config.backgroundConcurrency, run);
+  spares.start();
+}
+
+const changesStock: ReadonlySet<string> = new Set([stampIdentity.name, putInStock.name]);
+
+export async function startReconcilers(foundation: Foundation, lifecycle: Lifecycle): Promise<void> {
+  const { catalog, sealer, connections, queue, log, holder, watch } = foundation;
+  const scheduler = createScheduler({
+    reconcilers: allReconcilers,
+    catalog: catalog.db,
+    clusters: connections.clusters,
+    sealer,
+    wake: queue.wake,
+    wakeAgain: queue.wakeAgain,
+    log,
+    holder,
+    observe: watch.reconciler,
+  });
+  await lifecycle.add(
+    'reconcilers',
+    () => scheduler.start(),
+    () => scheduler.close(),
+  );
+}

@@ -1,0 +1,38 @@
+// Owns the metrics of the control plane's work: nudges, operations by step, reconcilers. Labels come from fixed lists.
+import { Counter, Histogram } from 'prom-client';
+import type { Metrics } from '../platform/metrics.ts';
+import type { StepMoment } from './operations/engine/engine-deps.ts';
+import type { QueueEvent } from './queue/queue.ts';
+
+export function watchControlPlane(metrics: Metrics) {
+  const registers = [metrics.registry];
+  const queueEvents = new Counter({
+    name: 'freehold_queue_events_total',
+    help: 'Nudges sent, lost and handled, and errors of workers.',
+    labelNames: ['lane', 'event'] as const,
+    registers,
+  });
+  const steps = new Histogram({
+    name: 'freehold_operation_step_seconds',
+    help: 'Time of one step of an operation, without its record in the catalog.',
+    labelNames: ['kind', 'step', 'direction'] as const,
+    // From one statement in a warm database to a forced checkpoint.
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60],
+    registers,
+  });
+  const reconcilers = new Histogram({
+    name: 'freehold_reconciler_seconds',
+    help: 'Time of one run of a reconciler.',
+    labelNames: ['name', 'outcome'] as const,
+    buckets: [0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120],
+    registers,
+  });
+  return {
+    queue: (event: QueueEvent) => queueEvents.inc({ lane: event.lane, event: event.type }),
+    step: async ({ kind, step, direction, durationMs }: StepMoment) => {
+      if (durationMs !== undefined) steps.observe({ kind, step, direction }, durationMs / 1000);
+    },
+    reconciler: ({ name, ok, durationMs }: { name: string; ok: boolean; durationMs: number }) =>
+      reconcilers.observe({ name, outcome: ok ? 'ok' : 'failed' }, durationMs / 1000),
+  };
+}
