@@ -1,0 +1,91 @@
+// Owns every setting of the tenant runtime. The table in README.md's reference is generated from this file.
+import { type Config, defineConfig, setting } from '../platform/config.ts';
+import { parseAddress } from '../platform/postgres/address.ts';
+import { processSettings } from '../platform/process-settings.ts';
+import { parseSealingKeys } from '../platform/sealing.ts';
+
+export const runtimeConfig = defineConfig({
+  FREEHOLD_RUNTIME_CATALOG_URL: {
+    schema: setting.readableBy('URL (postgres, postgresql)', parseAddress),
+    secret: true,
+    help: 'The catalog database, as a login of the role freehold_runtime: it reads routes and public keys, nothing else.',
+  },
+  FREEHOLD_SEALING_KEYS: {
+    schema: setting.readableBy('text', parseSealingKeys),
+    secret: true,
+    help: 'id:base64key[,id2:base64key2]: 32-byte keys that open stored secrets; the same as those of the control plane.',
+  },
+  FREEHOLD_RUNTIME_HOST: { schema: setting.text(), default: '127.0.0.1', help: 'Address the runtime listens on.' },
+  FREEHOLD_RUNTIME_PORT: { schema: setting.port(), default: 7710, help: 'Port for tenants.' },
+  FREEHOLD_RUNTIME_METRICS_PORT: {
+    schema: setting.port(),
+    default: 7711,
+    help: 'Port of /metrics, never the one of tenants.',
+  },
+  FREEHOLD_RUNTIME_ISSUERS: {
+    schema: setting.list().optional(),
+    help: 'Accept only tokens of these issuers; unset: of every issuer whose keys the catalog publishes.',
+  },
+  FREEHOLD_RUNTIME_SNAPSHOT_FILE: {
+    schema: setting.text().optional(),
+    help: 'Sealed file with the last known routes and keys, for a start without the catalog; unset: none is kept.',
+  },
+  FREEHOLD_RUNTIME_SESSIONS_PER_CLUSTER_MAX: {
+    schema: setting.count(1, 10_000),
+    default: 50,
+    help: 'PostgreSQL sessions this process opens to one cluster, all tenants together.',
+  },
+  FREEHOLD_RUNTIME_SESSION_IDLE_MS: {
+    schema: setting.ms(1_000, 3_600_000),
+    default: 60_000,
+    help: 'How long an unused session of a tenant is kept.',
+  },
+  FREEHOLD_RUNTIME_SESSION_WAIT_MS: {
+    schema: setting.ms(10, 600_000),
+    default: 5_000,
+    help: 'How long a request waits for a session of its tenant before it is refused.',
+  },
+  FREEHOLD_RUNTIME_ROUTES_MAX: {
+    schema: setting.count(1, 1_000_000),
+    default: 20_000,
+    help: 'Routes kept in memory, about 3 KiB each; beyond it the least recently used is forgotten.',
+  },
+  FREEHOLD_RUNTIME_ROUTE_REFRESH_MS: {
+    schema: setting.ms(100, 3_600_000),
+    default: 10_000,
+    help: 'How often all known routes are compared with the catalog, in case a notification was lost.',
+  },
+  FREEHOLD_RUNTIME_ROUTE_AGE_MAX_MS: {
+    schema: setting.ms(100, 86_400_000),
+    default: 60_000,
+    help: 'A route not confirmed for so long is confirmed before it is used. While the catalog is away the last known is used.',
+  },
+  FREEHOLD_RUNTIME_TOKENS_MAX: {
+    schema: setting.count(1, 1_000_000),
+    default: 20_000,
+    help: 'Verified tokens kept in memory, about 1.5 KiB each.',
+  },
+  FREEHOLD_RUNTIME_CATALOG_SESSIONS_MAX: {
+    schema: setting.count(1, 20),
+    default: 3,
+    help: 'Sessions this process opens to the catalog, beside the one that listens.',
+  },
+  FREEHOLD_RUNTIME_BODY_BYTES_MAX: {
+    schema: setting.bytes(1_024, 1_073_741_824),
+    default: 4_194_304,
+    help: 'Largest body of a request.',
+  },
+  FREEHOLD_RUNTIME_DEADLINE_MS: {
+    schema: setting.ms(100, 900_000),
+    default: 65_000,
+    help: 'Longest time of one request; the plan of a tenant bounds each statement in it.',
+  },
+  FREEHOLD_RUNTIME_HEARTBEAT_MS: {
+    schema: setting.ms(500, 600_000),
+    default: 5_000,
+    help: 'How often this process tells the catalog that it lives.',
+  },
+  ...processSettings,
+});
+
+export type RuntimeConfig = Config<typeof runtimeConfig>;

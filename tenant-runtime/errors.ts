@@ -1,0 +1,43 @@
+// Owns the codes of the runtime itself: what only a request for SQL can get wrong. Everything else a tenant can meet is in
+// catalog/errors.ts, platform/edge-faults.ts and platform/jwt.ts.
+import { type FaultOptions, type FaultTable, faultsOf } from '../platform/errors.ts';
+
+export const runtimeFaults = {
+  sql_request_invalid: {
+    kind: 'invalid',
+    title: 'The SQL request does not have the documented shape',
+    cause:
+      'The body is neither {"query", "params"} nor {"queries": […]}, or a header of the batch has an unknown value.',
+    check: 'Read the message; compare with the public Neon driver, whose format this is.',
+    who: 'client',
+  },
+  batch_too_large: {
+    kind: 'invalid',
+    title: 'The batch has too many statements',
+    cause: 'One batch is one transaction on one session; a longer one would hold it from everybody else of the tenant.',
+    check: 'Split the batch, or write one statement that does the work of many.',
+    who: 'client',
+  },
+  transaction_control: {
+    kind: 'invalid',
+    title: 'A transaction cannot be begun or ended by a statement',
+    cause:
+      'A request is one statement or one batch. BEGIN in one request has no meaning for the next one, COMMIT inside a batch would end its transaction early.',
+    check: 'Send the statements of a transaction as one batch: {"queries": […]}.',
+    who: 'client',
+  },
+  result_too_large: {
+    kind: 'invalid',
+    title: 'The result is larger than the plan allows',
+    cause: 'The rows take more bytes than result_bytes_max of the plan; reading was stopped and the session closed.',
+    check: 'Ask for fewer rows or columns (LIMIT), or move the tenant to a plan that allows more.',
+    who: 'client',
+  },
+} as const satisfies FaultTable;
+
+const fault = faultsOf(runtimeFaults);
+
+/** `message` is repeated as a member of the answer: Neon's driver shows it and nothing else of a problem document. */
+export function runtimeFault(code: keyof typeof runtimeFaults, message: string, options: FaultOptions = {}) {
+  return fault(code, message, { ...options, extra: { ...options.extra, message } });
+}

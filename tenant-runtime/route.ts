@@ -1,0 +1,90 @@
+// Owns the route as the runtime uses it: parsed once when it comes from the catalog or the snapshot, never changed after.
+// A new row is a new Route, so whoever holds one can tell by identity whether it is still the current one.
+import { z } from 'zod';
+import type { ClusterId, DatabaseId, TenantId } from '../catalog/ids.ts';
+import { namesOf } from '../catalog/names.ts';
+import { type PlanLimits, planLimitsSchema } from '../catalog/plan-limits.ts';
+import type { RouteRow } from '../catalog/routes.ts';
+import type { LaneVersions } from '../catalog/schema.ts';
+import { isServed, type TenantState } from '../catalog/tenant-states.ts';
+import type { PostgresAddress } from '../platform/postgres/address.ts';
+
+/** What a request may do decides which login it gets. */
+export type Access = 'app' | 'ro';
+
+export type RouteLogin = {
+  readonly login: 'app_a' | 'app_b' | 'ro';
+  /** Sealed with secretContext(database id, login). */
+  readonly sealed: string;
+  /**
+   * Key of its sessions in the pool. Database id, login and generation are each of a fixed alphabet without a slash, so no
+   * two mean the same key (N04); a session opened for an older generation is never found under a newer one.
+   */
+  readonly poolKey: string;
+};
+
+export type RouteDatabase = {
+  readonly id: DatabaseId;
+  readonly clusterId: ClusterId;
+  readonly address: Omit<PostgresAddress, 'user' | 'password'>;
+  readonly users: Readonly<Record<Access, string>>;
+  readonly logins: Readonly<Record<Access, RouteLogin>>;
+};
+
+export type Route = {
+  readonly tenantId: TenantId;
+  readonly state: TenantState;
+  readonly epoch: number;
+  readonly generation: number;
+  readonly planId: string;
+  readonly limits: PlanLimits;
+  readonly lanes: LaneVersions;
+  /** Undefined unless the tenant is served: no credential leaves the catalog otherwise. */
+  readonly database: RouteDatabase | undefined;
+  readonly fingerprint: string;
+  /** As it came, for the snapshot. */
+  readonly row: RouteRow;
+};
+
+/** Unknown limits are dropped, not refused: a newer control plane may know more of them than this runtime. */
+const limitsSchema = z.object(planLimitsSchema.shape);
+
+/** @throws ZodError when the catalog holds limits that are none */
+export function routeOf(row: RouteRow): Route {
+  return {
+    tenantId: row.tenant_id,
+    state: row.state,
+    epoch: row.epoch,
+    generation: row.generation,
+    planId: row.plan_id,
+    limits: limitsSchema.parse(row.limits),
+    lanes: row.lanes ?? {},
+    database: isServed(row.state) ? databaseOf(row) : undefined,
+    fingerprint: row.fingerprint,
+    row,
+  };
+}
+
+function databaseOf(row: RouteRow): RouteDatabase | undefined {
+  const { database_id: id, cluster_id: clusterId, host, port, active_login: active, app_sealed, ro_sealed } = row;
+  if (id === null || clusterId === null || host === null || port === null || active === null) return undefined;
+  if (app_sealed === null || ro_sealed === null) return undefined;
+  const names = namesOf(id);
+  const key = (login: string) => `${id}/${login}/${row.generation}`;
+  return {
+    id,
+    clusterId,
+    address: {
+      host,
+      port,
+      database: names.database,
+      ...(row.tls !== null && { tls: row.tls }),
+      ...(row.ca !== null && { ca: row.ca }),
+    },
+    users: { app: names.logins[active], ro: names.logins.ro },
+    logins: {
+      app: { login: active, sealed: app_sealed, poolKey: key(active) },
+      ro: { login: 'ro', sealed: ro_sealed, poolKey: key('ro') },
+    },
+  };
+}
