@@ -1,0 +1,73 @@
+// One server of the bench as a process: `server.ts floor|fixed|routed|uncached`. All of them are the same HTTP edge and, but
+// for the floor, the same endpoint code; they differ in where a request's session comes from.
+import { Hono } from 'hono';
+import { planLimitsSchema } from '../../../catalog/plan-limits.ts';
+import { systemClock } from '../../../platform/clock.ts';
+import { loadConfig } from '../../../platform/config.ts';
+import { createEdge, type EdgeEnv } from '../../../platform/http/edge.ts';
+import { serve } from '../../../platform/http/serve.ts';
+import { createLog } from '../../../platform/log.ts';
+import { createMetrics } from '../../../platform/metrics.ts';
+import { parseAddress } from '../../../platform/postgres/address.ts';
+import { openSession } from '../../../platform/postgres/session.ts';
+import { createSessionPool } from '../../../platform/postgres/session-pool.ts';
+import { sqlPath } from '../../../tenant-runtime/app.ts';
+import { runtimeConfig } from '../../../tenant-runtime/config.ts';
+import { runSql } from '../../../tenant-runtime/endpoints/sql.ts';
+import { parseSqlRequest } from '../../../tenant-runtime/endpoints/sql-request.ts';
+import { createRuntime } from '../../../tenant-runtime/runtime.ts';
+
+const log = createLog({ name: 'bench', level: 'warn' });
+const metrics = createMetrics();
+const kind = process.argv[2];
+
+const app = kind === 'floor' ? floor() : kind === 'fixed' ? fixed() : await routed(kind === 'uncached');
+console.log((await serve({ app, host: '127.0.0.1', port: 0, log })).url);
+
+function edged(): Hono<EdgeEnv> {
+  const edge = createEdge({
+    log,
+    metrics,
+    bodyLimitBytes: 4_194_304,
+    deadlineMs: 65_000,
+    untypedJsonPaths: [sqlPath],
+    accessLog: 'failures',
+  });
+  const hono = new Hono<EdgeEnv>();
+  edge.attach(hono);
+  return hono;
+}
+
+/** Parses the request and answers what the others answer. */
+function floor(): Hono<EdgeEnv> {
+  const body =
+    '{"command":"SELECT","rowCount":1,"rows":[["1","ok"]],"fields":[{"name":"n","dataTypeID":23,"format":"text"}],"rowAsArray":true}';
+  return edged().post(sqlPath, () => new Response(body, { headers: { 'content-type': 'application/json' } }));
+}
+
+function fixed(): Hono<EdgeEnv> {
+  const address = parseAddress(process.env.BENCH_FIXED_URL ?? '');
+  const pool = createSessionPool({
+    open: () => openSession(address, { applicationName: 'bench-fixed' }),
+    maxTotal: 32,
+    maxPerKey: 32,
+    idleMs: 600_000,
+    maxLifetimeMs: 3_600_000,
+    reset: true,
+  });
+  const route = { limits: planLimitsSchema.parse({}) };
+  return edged().post(sqlPath, async (c) => {
+    const request = parseSqlRequest(c.get('jsonBody'), (name) => c.req.header(name));
+    const signal = c.get('deadline');
+    const json = await pool.use('fixed', (session) => runSql(session, route, 'app', request, signal), { signal });
+    return new Response(json, { headers: { 'content-type': 'application/json' } });
+  });
+}
+
+async function routed(uncached: boolean): Promise<Hono<EdgeEnv>> {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('FREEHOLD_')));
+  const config = loadConfig(runtimeConfig, { ...env, ...(uncached && { FREEHOLD_RUNTIME_TOKENS_MAX: '1' }) });
+  const runtime = createRuntime({ config, version: 'bench', log, metrics, clock: systemClock });
+  await runtime.start();
+  return runtime.app;
+}
