@@ -1,0 +1,100 @@
+// Files of a lane: what is refused when it is read, and what is planned for a database.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Lane, laneHash, loadLane } from '../../control-plane/postgres/lanes.ts';
+import { fileAt, planMigration } from '../../control-plane/postgres/plan-migration.ts';
+import { statementWords, transactionProblem } from '../../control-plane/postgres/sql-statements.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'freehold-lane-'));
+});
+afterEach(() => fs.rmSync(folder, { recursive: true }));
+
+const write = (name: string, text: string) => fs.writeFileSync(path.join(folder, name), text);
+const load = (): Promise<Lane> => loadLane('tenant', folder);
+
+test('reads files in order and keeps the up part only', async () => {
+  write('20260102000000000_b.sql', '-- Up Migration\nselect 2;\n-- Down Migration\nselect -2;\n');
+  write('20260101000000000_a.sql', '-- why\n-- Up Migration\nselect 1;\n');
+  write('schema.sql', 'generated');
+  const lane = await load();
+  expect(lane.files.map((file) => file.name)).toEqual(['20260101000000000_a', '20260102000000000_b']);
+  expect(lane.version).toBe('20260102000000000');
+  expect(lane.files[1]?.up).not.toContain('-2');
+  expect(lane.hash).toBe(laneHash(lane.files));
+});
+
+test.each([
+  ['20260101000000000_a.js', 'module.exports = {}', 'is a program'],
+  ['20260101000000000_a.ts', 'export {}', 'is a program'],
+  ['2026_a.sql', 'select 1;', 'is not named'],
+  ["20260101000000000_a'b.sql", 'select 1;', 'is not named'],
+  ['20260101000000000_a.sql', '-- Up Migration\n-- nothing\n-- Down Migration\nselect 1;', 'nothing under'],
+  ['20260101000000000_a.sql', 'select 1; commit; select 2;', 'controls the transaction'],
+  ['20260101000000000_a.sql', '/* x */ BEGIN; select 1; END;', 'controls the transaction'],
+  ['20260101000000000_a.sql', 'create index concurrently i on t (a);', 'cannot run in a transaction'],
+  ['20260101000000000_a.sql', 'vacuum;', 'cannot run in a transaction'],
+])('%s with %j is refused by name', async (name, text, why) => {
+  write(name, text);
+  await expect(load()).rejects.toMatchObject({ code: 'migration_invalid', message: expect.stringContaining(why) });
+});
+
+test('two files with one stamp, an empty folder and a missing one are refused', async () => {
+  await expect(load()).rejects.toMatchObject({ code: 'migration_invalid' });
+  write('20260101000000000_a.sql', 'select 1;');
+  write('20260101000000000_b.sql', 'select 1;');
+  await expect(load()).rejects.toMatchObject({ message: expect.stringContaining('same time stamp') });
+  await expect(loadLane('tenant', path.join(folder, 'none'))).rejects.toMatchObject({ code: 'migration_invalid' });
+});
+
+describe('what begins a statement is found outside of strings, comments and bodies', () => {
+  test.each([
+    ["select 'a; commit;'; select 2", 2],
+    ["select E'\\'; commit; '; select 2", 2],
+    ['select "a; commit;"', 1],
+    ['do $$ begin commit; end $$; select 1', 2],
+    ['do $a$ x $$ ; $$ y; $a$', 1],
+    ['-- commit;\nselect 1', 1],
+    ['/* a /* commit; */ b; */ select 1', 1],
+    ['create function f() returns int begin atomic select 1; select case when true then 2 end; end; select 3', 2],
+    ["create function f() returns int language sql as 'select 1; commit'", 1],
+  ])('%s', (sql, count) => {
+    expect(statementWords(sql)).toHaveLength(count);
+    expect(transactionProblem(sql)).toBeUndefined();
+  });
+});
+
+describe('a plan', () => {
+  const file = (name: string) => ({ name, hash: name.slice(-1).repeat(64), up: `select '${name}';` });
+  const files = [file('20260101000000000_a'), file('20260102000000000_b')];
+  const lane: Lane = { name: 'tenant', files, version: '20260102000000000', hash: laneHash(files) };
+  const applied = files.map(({ name, hash }) => ({ lane: 'tenant' as const, name, hash }));
+
+  test('is what is missing, and nothing when nothing is', () => {
+    expect(planMigration([lane], [], 'run').files.map((each) => each.name)).toEqual(files.map((each) => each.name));
+    expect(planMigration([lane], applied.slice(0, 1), 'run').files.map((each) => each.name)).toEqual([files[1]?.name]);
+    expect(planMigration([lane], applied, 'run').files).toEqual([]);
+  });
+
+  test.each([
+    ['an edited file', [{ ...applied[0], hash: 'f'.repeat(64) }], 'edited after'],
+    [
+      'a missing file',
+      [applied[0], { lane: 'tenant', name: '20260103000000000_c', hash: 'c' }],
+      'missing from the folder',
+    ],
+    ['a file that comes late', [applied[1]], 'comes before'],
+  ])('refuses %s', (_, there, why) => {
+    expect(() => planMigration([lane], there as never, 'run')).toThrow(why);
+  });
+
+  test('knows the file and line of a position', () => {
+    const plan = planMigration([lane], [], 'run');
+    const position = plan.message.indexOf(`'20260102000000000_b'`) + 1;
+    expect(fileAt(plan, position)).toMatchObject({ file: { name: '20260102000000000_b' }, line: 1 });
+    expect(fileAt(plan, 5)).toBeUndefined();
+  });
+});
