@@ -10,6 +10,8 @@ export const idPrefixes = {
   apiKey: 'key',
   runtimeInstance: 'rti',
   event: 'evt',
+  release: 'rel',
+  rollout: 'rlt',
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;
@@ -21,6 +23,8 @@ export type OperationId = Id<'operation'>;
 export type ApiKeyId = Id<'apiKey'>;
 export type RuntimeInstanceId = Id<'runtimeInstance'>;
 export type EventId = Id<'event'>;
+export type ReleaseId = Id<'release'>;
+export type RolloutId = Id<'rollout'>;
 
 export function newId<K extends IdKind>(kind: K): Id<K> {
   return `${idPrefixes[kind]}_${newId26()}`;

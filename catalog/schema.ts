@@ -1,5 +1,7 @@
 // Owns the row types of the catalog, column by column as migrations/catalog makes them (schema.sql is generated from the same files).
-import type { ColumnType, Generated, JSONColumnType } from 'kysely';
+import type { ColumnType, Generated } from 'kysely';
+import type { GeneratedJson, Json, NullableTimestamp, Timestamp } from './column-types.ts';
+import type { FleetTables } from './fleet-schema.ts';
 import type { ApiKeyId, ClusterId, DatabaseId, EventId, OperationId, RuntimeInstanceId, TenantId } from './ids.ts';
 import type { Login } from './names.ts';
 import type { PlanLimits } from './plan-limits.ts';
@@ -13,12 +15,6 @@ export type OperationState = 'pending' | 'running' | 'undoing' | 'succeeded' | '
 export type OperationLane = 'foreground' | 'background';
 export type LaneVersions = Record<string, { version: string; hash: string }>;
 export type OperationError = { code: string; message: string; step?: string; internal?: string; retryable: boolean };
-
-type Timestamp = ColumnType<Date, Date | string | undefined, Date | string>;
-type NullableTimestamp = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
-/** Selected parsed, written as JSON text. */
-type Json<T extends object | null> = JSONColumnType<T, string, string>;
-type GeneratedJson<T extends object> = ColumnType<T, string | undefined, string>;
 
 export type ClustersTable = {
   id: ClusterId;
@@ -241,7 +237,7 @@ export type VerificationKeysView = {
   retires_at: Date | null;
 };
 
-export type CatalogSchema = {
+export type CatalogSchema = FleetTables & {
   clusters: ClustersTable;
   plans: PlansTable;
   tenants: TenantsTable;

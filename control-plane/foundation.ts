@@ -18,8 +18,9 @@ import { ConnectionLostError } from '../platform/postgres/errors.ts';
 import { openSession } from '../platform/postgres/session.ts';
 import { createSealer, parseSealingKeys, type Sealer } from '../platform/sealing.ts';
 import type { ControlPlaneConfig } from './config.ts';
+import type { Lane } from './migration-files/migration-file.ts';
+import { readLane } from './migration-files/read-folder.ts';
 import { type ClusterConnections, connectClusters } from './operations/cluster-connections.ts';
-import { type Lane, loadLane } from './postgres/lanes.ts';
 import { createQueue, type OperationQueue } from './queue/queue.ts';
 import { watchControlPlane } from './watch-control-plane.ts';
 
@@ -43,8 +44,8 @@ type FoundationDeps = { config: ControlPlaneConfig; log: Log; metrics: Metrics; 
 export async function openFoundation({ config, log, metrics, lifecycle }: FoundationDeps): Promise<Foundation> {
   const sealer = createSealer(parseSealingKeys(config.sealingKeys));
   const lanes = await Promise.all([
-    loadLane('core', config.coreMigrations ?? ownFolder('core')),
-    loadLane('tenant', config.tenantMigrations ?? ownFolder('tenant')),
+    readLane('core', config.coreMigrations ?? ownFolder('core')),
+    readLane('tenant', config.tenantMigrations ?? ownFolder('tenant')),
   ]);
   const address = parseAddress(config.catalogUrl);
   await checkCatalog(address);

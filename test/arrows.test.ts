@@ -63,7 +63,7 @@ const examples: [verdict: 'allowed' | 'broken', from: string, statement: string]
   ['broken', 'control-plane/cli/tenants.ts', "import { x } from '../operations/start/suspend-tenant.ts';"],
   ['broken', 'control-plane/cli/tenants.ts', "import { x } from '../../catalog/tenants.ts';"],
   ['allowed', 'control-plane/cli/tenants.ts', "import type { X } from '../../catalog/schema.ts';"],
-  ['broken', 'control-plane/unheard-of/x.ts', "import { x } from '../postgres/lanes.ts';"],
+  ['broken', 'control-plane/unheard-of/x.ts', "import { x } from '../postgres/cluster-names.ts';"],
   ['broken', 'control-plane/api/app.ts', "const late = () => import('../../tenant-runtime/app.ts');"],
   ['broken', 'tenant-runtime/app.ts', "import { x } from '../control-plane/client.ts';"],
   ['broken', 'catalog/ids.ts', "export * from '../tenant-runtime/app.ts';"],

@@ -8,9 +8,9 @@ import type { CatalogDb } from '../../catalog/open-catalog.ts';
 import type { Log } from '../../platform/log.ts';
 import type { PostgresAddress } from '../../platform/postgres/address.ts';
 import type { Sealer } from '../../platform/sealing.ts';
+import type { Lane } from '../migration-files/migration-file.ts';
 import { type ClusterAdmins, createClusterAdmins } from '../postgres/cluster-admin.ts';
 import { adminDatabase, provisionerRole } from '../postgres/cluster-names.ts';
-import type { Lane } from '../postgres/lanes.ts';
 import { createTenantDatabases, type TenantDatabases } from '../postgres/tenant-database.ts';
 
 export type ClusterConnections = { clusters: ClusterAdmins; databases: TenantDatabases; close(): Promise<void> };

@@ -6,7 +6,7 @@ import type { LaneVersions } from '../../catalog/schema.ts';
 import type { PostgresAddress } from '../../platform/postgres/address.ts';
 import { ConnectionLostError, PostgresError } from '../../platform/postgres/errors.ts';
 import { openSession, type Session } from '../../platform/postgres/session.ts';
-import { versionsOf } from './lanes.ts';
+import { versionsOf } from '../migration-files/lane-hash.ts';
 import type { AppliedFile } from './plan-migration.ts';
 
 export type ObjectKind = 'schema' | 'table' | 'column' | 'sequence' | 'function' | 'type';

@@ -1,10 +1,10 @@
 // Owns the decision what is missing in one database, and the one message that brings it there. Pure: it is tested without
 // a server, and the same message serves every database that stands at the same point.
 import { catalogFault } from '../../catalog/errors.ts';
-import type { Lane, LaneFile, LaneName } from './lanes.ts';
+import type { Lane, MigrationFile } from '../migration-files/migration-file.ts';
 
 export type AppliedFile = { lane: string; name: string; hash: string };
-export type PendingFile = LaneFile & { lane: LaneName /** Where its text begins in the message. */; offset: number };
+export type PendingFile = MigrationFile & { lane: string /** Where its text begins in the message. */; offset: number };
 export type MigrationPlan = { files: PendingFile[]; message: string };
 
 /** The lock of node-pg-migrate's own command line, so that it and we never work in one database at once (D11). */
@@ -22,7 +22,7 @@ export function planMigration(lanes: readonly Lane[], applied: readonly AppliedF
     for (const file of pendingOf(lane, applied)) {
       message += `set local search_path = ${searchPaths[lane.name]};\n`;
       files.push({ ...file, lane: lane.name, offset: message.length });
-      message += `${file.up}\n;\n${bookkeeping(lane.name, file, run)}`;
+      message += `${textOf(file)}\n;\n${bookkeeping(lane.name, file, run)}`;
     }
   }
   return { files, message };
@@ -31,14 +31,16 @@ export function planMigration(lanes: readonly Lane[], applied: readonly AppliedF
 /** The file whose text holds this position (1-based, as PostgreSQL reports it), or undefined. */
 export function fileAt(plan: MigrationPlan, position: number): { file: PendingFile; line: number } | undefined {
   const file = plan.files.findLast((candidate) => candidate.offset < position);
-  if (file === undefined || position > file.offset + file.up.length) return undefined;
+  if (file === undefined || position > file.offset + textOf(file).length) return undefined;
   return { file, line: plan.message.slice(file.offset, position - 1).split('\n').length };
 }
 
-// pg_catalog is searched first by itself; pg_temp is named so that it comes last.
-const searchPaths: Readonly<Record<LaneName, string>> = { core: 'freehold, pg_temp', tenant: 'public, pg_temp' };
+const textOf = ({ up }: MigrationFile): string => up.statements.join('\n;\n');
 
-function pendingOf(lane: Lane, applied: readonly AppliedFile[]): LaneFile[] {
+// pg_catalog is searched first by itself; pg_temp is named so that it comes last.
+const searchPaths: Readonly<Record<string, string>> = { core: 'freehold, pg_temp', tenant: 'public, pg_temp' };
+
+function pendingOf(lane: Lane, applied: readonly AppliedFile[]): MigrationFile[] {
   const there = applied.filter((file) => file.lane === lane.name);
   for (const [index, { name, hash }] of there.entries()) {
     const file = lane.files[index];
@@ -71,8 +73,8 @@ end $guard$;
 `;
 }
 
-/** Names and hashes are checked by lanes.ts against patterns without quotes. */
-function bookkeeping(lane: LaneName, { name, hash }: LaneFile, run: string): string {
+/** Names and hashes are checked by read-folder.ts against patterns without quotes. */
+function bookkeeping(lane: string, { name, hash }: MigrationFile, run: string): string {
   const ledger = `insert into freehold.ledger (lane, name, hash, duration_ms, run)
 values ('${lane}', '${name}', '${hash}', extract(epoch from clock_timestamp() - now()) * 1000, '${run}');\n`;
   return lane === 'tenant'
@@ -80,6 +82,6 @@ values ('${lane}', '${name}', '${hash}', extract(epoch from clock_timestamp() - 
     : ledger;
 }
 
-function invalid(lane: LaneName, what: string) {
+function invalid(lane: string, what: string) {
   return catalogFault('migration_invalid', `Lane ${lane}: ${what}.`);
 }

@@ -9,8 +9,9 @@ import type { PostgresAddress } from '../../platform/postgres/address.ts';
 import { PostgresError } from '../../platform/postgres/errors.ts';
 import { openSession, type Session } from '../../platform/postgres/session.ts';
 import { createSessionPool } from '../../platform/postgres/session-pool.ts';
+import { versionsOf } from '../migration-files/lane-hash.ts';
+import type { Lane } from '../migration-files/migration-file.ts';
 import { type DatabaseInspection, inspectDatabase } from './inspect-database.ts';
-import { type Lane, versionsOf } from './lanes.ts';
 import { type AppliedFile, fileAt, type MigrationPlan, planMigration } from './plan-migration.ts';
 
 export type TenantDatabasesDeps = {

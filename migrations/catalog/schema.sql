@@ -89,6 +89,14 @@ create table public.events (
   published_at timestamp with time zone
 );
 
+create table public.golden_schemas (
+  lanes_hash text not null,
+  server_major integer not null,
+  fingerprint text not null,
+  objects jsonb not null,
+  created_at timestamp with time zone not null default now()
+);
+
 create table public.idempotency_keys (
   principal text not null,
   key text not null,
@@ -97,6 +105,13 @@ create table public.idempotency_keys (
   operation_id text,
   created_at timestamp with time zone not null default now(),
   expires_at timestamp with time zone not null
+);
+
+create table public.lane_heads (
+  lane text not null,
+  release_id text not null,
+  moved_by text not null,
+  moved_at timestamp with time zone not null default now()
 );
 
 create table public.operation_steps (
@@ -159,6 +174,91 @@ create table public.reconcilers (
   last_error jsonb
 );
 
+create table public.release_files (
+  release_id text not null,
+  "position" integer not null,
+  name text not null,
+  hash text not null,
+  up jsonb not null,
+  down jsonb,
+  program jsonb,
+  contract_requires text
+);
+
+create table public.releases (
+  id text not null,
+  lane text not null,
+  name text not null,
+  version text not null,
+  hash text not null,
+  contract_requires text,
+  app_min text,
+  app_max text,
+  notes text not null default ''::text,
+  lint jsonb not null default '[]'::jsonb,
+  created_by text not null,
+  created_at timestamp with time zone not null default now()
+);
+
+create table public.rollout_members (
+  rollout_id text not null,
+  database_id text not null,
+  tenant_id text,
+  cluster_id text not null,
+  wave integer not null,
+  state text not null default 'pending'::text,
+  lease_holder text,
+  lease_until timestamp with time zone,
+  fence integer not null default 0,
+  attempts integer not null default 0,
+  next_attempt_at timestamp with time zone not null default now(),
+  requested_at timestamp with time zone,
+  from_version text,
+  to_version text,
+  duration_ms integer,
+  lock_wait_ms integer,
+  error jsonb,
+  skip_reason text,
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone
+);
+
+create table public.rollout_waves (
+  rollout_id text not null,
+  "position" integer not null,
+  name text not null,
+  group_name text,
+  state text not null default 'waiting'::text,
+  bake_ms bigint not null default 0,
+  concurrency integer,
+  maintenance_window jsonb,
+  started_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  finished_at timestamp with time zone
+);
+
+create table public.rollouts (
+  id text not null,
+  kind text not null,
+  lane text not null,
+  release_id text,
+  statement text,
+  state text not null,
+  moves_head boolean not null default false,
+  selection jsonb not null,
+  policy jsonb not null,
+  verdict jsonb,
+  approval_required boolean not null default false,
+  approved_by text,
+  approved_at timestamp with time zone,
+  actor text not null,
+  request_id text,
+  version integer not null default 1,
+  created_at timestamp with time zone not null default now(),
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone
+);
+
 create table public.runtime_instances (
   id text not null,
   host text not null,
@@ -167,6 +267,16 @@ create table public.runtime_instances (
   started_at timestamp with time zone not null,
   heartbeat_at timestamp with time zone not null,
   stats jsonb not null default '{}'::jsonb
+);
+
+create table public.schema_checks (
+  database_id text not null,
+  checked_at timestamp with time zone not null default now(),
+  lanes_hash text not null,
+  fingerprint text not null,
+  drifted boolean not null,
+  differences jsonb not null default '[]'::jsonb,
+  adopted jsonb
 );
 
 create table public.signing_keys (
@@ -178,6 +288,19 @@ create table public.signing_keys (
   private_sealed text,
   created_at timestamp with time zone not null default now(),
   retires_at timestamp with time zone
+);
+
+create table public.target_groups (
+  name text not null,
+  description text not null default ''::text,
+  selection jsonb not null,
+  "position" integer not null default 0,
+  maintenance_window jsonb,
+  approval boolean not null default false,
+  version integer not null default 1,
+  created_by text not null,
+  created_at timestamp with time zone not null default now(),
+  updated_at timestamp with time zone not null default now()
 );
 
 create table public.tenants (
@@ -275,9 +398,15 @@ alter table public.events add constraint events_id_key UNIQUE (id);
 
 alter table public.events add constraint events_pkey PRIMARY KEY (seq);
 
+alter table public.golden_schemas add constraint golden_schemas_pkey PRIMARY KEY (lanes_hash, server_major);
+
 alter table public.idempotency_keys add constraint idempotency_keys_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255)));
 
 alter table public.idempotency_keys add constraint idempotency_keys_pkey PRIMARY KEY (principal, key);
+
+alter table public.lane_heads add constraint lane_heads_pkey PRIMARY KEY (lane);
+
+alter table public.lane_heads add constraint lane_heads_release_id_fkey FOREIGN KEY (release_id) REFERENCES releases(id);
 
 alter table public.operation_steps add constraint operation_steps_operation_id_fkey FOREIGN KEY (operation_id) REFERENCES operations(id) ON DELETE CASCADE;
 
@@ -307,15 +436,89 @@ alter table public.plans add constraint plans_tenants_max_check CHECK ((tenants_
 
 alter table public.reconcilers add constraint reconcilers_pkey PRIMARY KEY (name);
 
+alter table public.release_files add constraint release_files_contract_requires_check CHECK ((contract_requires ~ '^[0-9]{1,20}$'::text));
+
+alter table public.release_files add constraint release_files_hash_check CHECK ((hash ~ '^[0-9a-f]{64}$'::text));
+
+alter table public.release_files add constraint release_files_name_check CHECK ((name ~ '^[0-9]'::text));
+
+alter table public.release_files add constraint release_files_pkey PRIMARY KEY (release_id, "position");
+
+alter table public.release_files add constraint release_files_position_check CHECK (("position" >= 0));
+
+alter table public.release_files add constraint release_files_release_id_fkey FOREIGN KEY (release_id) REFERENCES releases(id);
+
+alter table public.release_files add constraint release_files_release_id_name_key UNIQUE (release_id, name);
+
+alter table public.releases add constraint releases_app_max_check CHECK ((app_max ~ '^[0-9]{1,20}$'::text));
+
+alter table public.releases add constraint releases_app_min_check CHECK ((app_min ~ '^[0-9]{1,20}$'::text));
+
+alter table public.releases add constraint releases_contract_requires_check CHECK ((contract_requires ~ '^[0-9]{1,20}$'::text));
+
+alter table public.releases add constraint releases_hash_check CHECK ((hash ~ '^[0-9a-f]{64}$'::text));
+
+alter table public.releases add constraint releases_id_check CHECK ((id ~ '^rel_[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text));
+
+alter table public.releases add constraint releases_lane_check CHECK ((lane ~ '^[a-z][a-z0-9-]{0,62}$'::text));
+
+alter table public.releases add constraint releases_lane_name_key UNIQUE (lane, name);
+
+alter table public.releases add constraint releases_name_check CHECK ((name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$'::text));
+
+alter table public.releases add constraint releases_pkey PRIMARY KEY (id);
+
+alter table public.releases add constraint releases_version_check CHECK ((version ~ '^[0-9]{1,20}$'::text));
+
+alter table public.rollout_members add constraint rollout_members_cluster_id_fkey FOREIGN KEY (cluster_id) REFERENCES clusters(id);
+
+alter table public.rollout_members add constraint rollout_members_database_id_fkey FOREIGN KEY (database_id) REFERENCES databases(id);
+
+alter table public.rollout_members add constraint rollout_members_pkey PRIMARY KEY (rollout_id, database_id);
+
+alter table public.rollout_members add constraint rollout_members_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id);
+
+alter table public.rollout_members add constraint rollout_members_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'running'::text, 'done'::text, 'noop'::text, 'failed'::text, 'skipped'::text, 'gone'::text])));
+
+alter table public.rollout_members add constraint rollout_members_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id);
+
+alter table public.rollout_waves add constraint rollout_waves_pkey PRIMARY KEY (rollout_id, "position");
+
+alter table public.rollout_waves add constraint rollout_waves_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id);
+
+alter table public.rollout_waves add constraint rollout_waves_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'baking'::text, 'done'::text])));
+
+alter table public.rollouts add constraint rollouts_check CHECK (((kind = 'exec'::text) = (statement IS NOT NULL)));
+
+alter table public.rollouts add constraint rollouts_check1 CHECK (((kind = 'exec'::text) = (release_id IS NULL)));
+
+alter table public.rollouts add constraint rollouts_id_check CHECK ((id ~ '^rlt_[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text));
+
+alter table public.rollouts add constraint rollouts_kind_check CHECK ((kind = ANY (ARRAY['migrate'::text, 'rollback'::text, 'exec'::text])));
+
+alter table public.rollouts add constraint rollouts_pkey PRIMARY KEY (id);
+
+alter table public.rollouts add constraint rollouts_release_id_fkey FOREIGN KEY (release_id) REFERENCES releases(id);
+
+alter table public.rollouts add constraint rollouts_state_check CHECK ((state = ANY (ARRAY['awaiting-approval'::text, 'running'::text, 'paused'::text, 'halted'::text, 'aborted'::text, 'succeeded'::text, 'finished'::text])));
+
 alter table public.runtime_instances add constraint runtime_instances_id_check CHECK ((id ~ '^rti_[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text));
 
 alter table public.runtime_instances add constraint runtime_instances_pkey PRIMARY KEY (id);
+
+alter table public.schema_checks add constraint schema_checks_database_id_fkey FOREIGN KEY (database_id) REFERENCES databases(id);
+
+alter table public.schema_checks add constraint schema_checks_pkey PRIMARY KEY (database_id);
 
 alter table public.signing_keys add constraint signing_keys_alg_check CHECK ((alg = ANY (ARRAY['EdDSA'::text, 'ES256'::text, 'RS256'::text])));
 
 alter table public.signing_keys add constraint signing_keys_pkey PRIMARY KEY (kid);
 
 alter table public.signing_keys add constraint signing_keys_state_check CHECK ((state = ANY (ARRAY['next'::text, 'active'::text, 'retiring'::text, 'revoked'::text])));
+
+alter table public.target_groups add constraint target_groups_name_check CHECK ((name ~ '^[a-z][a-z0-9-]{1,62}$'::text));
+
+alter table public.target_groups add constraint target_groups_pkey PRIMARY KEY (name);
 
 alter table public.tenants add constraint tenants_deleted_from_check CHECK ((deleted_from = ANY (ARRAY['active'::text, 'suspended'::text, 'failed'::text])));
 
@@ -356,6 +559,16 @@ CREATE UNIQUE INDEX operations_one_per_database ON public.operations USING btree
 CREATE UNIQUE INDEX operations_one_per_tenant ON public.operations USING btree (tenant_id) WHERE ((tenant_id IS NOT NULL) AND (state = ANY (ARRAY['pending'::text, 'running'::text, 'undoing'::text])));
 
 CREATE INDEX operations_unfinished ON public.operations USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['pending'::text, 'running'::text, 'undoing'::text]));
+
+CREATE UNIQUE INDEX releases_by_content ON public.releases USING btree (lane, hash);
+
+CREATE INDEX rollout_members_of_database ON public.rollout_members USING btree (database_id);
+
+CREATE INDEX rollout_members_work ON public.rollout_members USING btree (rollout_id, state, wave, next_attempt_at);
+
+CREATE UNIQUE INDEX rollouts_one_per_lane ON public.rollouts USING btree (lane) WHERE (state = ANY (ARRAY['awaiting-approval'::text, 'running'::text, 'paused'::text, 'halted'::text]));
+
+CREATE INDEX rollouts_recent ON public.rollouts USING btree (created_at);
 
 CREATE UNIQUE INDEX signing_keys_one_active ON public.signing_keys USING btree (issuer) WHERE ((state = 'active'::text) AND (private_sealed IS NOT NULL));
 
@@ -415,12 +628,31 @@ create view runtime.verification_keys as
 
 -- functions
 
+CREATE OR REPLACE FUNCTION public.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception '% rows are never changed', tg_table_name using errcode = 'ZF020';
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION public.tell_keys()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
 begin
   perform pg_notify('freehold_keys', '');
+  return null;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION public.tell_lanes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform pg_notify('freehold_routes', new.tenant_id || ':' || (select t.generation from tenants t where t.id = new.tenant_id));
   return null;
 end $function$
 ;
@@ -435,6 +667,16 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.tell_rollout()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform pg_notify('freehold_rollouts', new.id || ':' || new.state);
+  return null;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION public.tell_route()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -442,6 +684,26 @@ AS $function$
 begin
   perform pg_notify('freehold_routes', new.id || ':' || new.generation);
   return null;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION runtime.ask_migration(asked_tenant text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+AS $function$
+declare
+  rollout text;
+begin
+  update public.rollout_members m set requested_at = now()
+  from public.rollouts r
+  where m.tenant_id = asked_tenant and m.state = 'pending' and m.requested_at is null
+    and r.id = m.rollout_id and r.state = 'running' and (r.policy ->> 'on_demand')::boolean
+  returning r.id into rollout;
+  if rollout is null then return false; end if;
+  perform pg_notify('freehold_rollouts', rollout || ':requested');
+  return true;
 end $function$
 ;
 
@@ -460,13 +722,23 @@ $function$
 
 -- triggers
 
+CREATE TRIGGER databases_told AFTER UPDATE OF lanes ON public.databases FOR EACH ROW WHEN (((new.state = 'claimed'::text) AND (new.lanes IS DISTINCT FROM old.lanes))) EXECUTE FUNCTION tell_lanes();
+
 CREATE TRIGGER operations_told AFTER INSERT OR UPDATE OF state, steps_done ON public.operations FOR EACH ROW EXECUTE FUNCTION tell_operation();
+
+CREATE TRIGGER release_files_immutable BEFORE DELETE OR UPDATE ON public.release_files FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER releases_immutable BEFORE DELETE OR UPDATE ON public.releases FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER rollouts_told AFTER INSERT OR UPDATE OF state ON public.rollouts FOR EACH ROW EXECUTE FUNCTION tell_rollout();
 
 CREATE TRIGGER signing_keys_told AFTER INSERT OR DELETE OR UPDATE ON public.signing_keys FOR EACH STATEMENT EXECUTE FUNCTION tell_keys();
 
 CREATE TRIGGER tenants_told AFTER INSERT OR UPDATE OF generation, epoch, state ON public.tenants FOR EACH ROW EXECUTE FUNCTION tell_route();
 
 -- grants
+
+grant execute on function runtime.ask_migration(text) to freehold_runtime;
 
 grant execute on function runtime.heartbeat(text,text,integer,text,timestamp with time zone,jsonb) to freehold_runtime;
 

@@ -7,10 +7,10 @@ import path from 'node:path';
 import { newId } from '../../catalog/ids.ts';
 import { migrateCatalog } from '../../catalog/migrate.ts';
 import { type Login, logins, namesOf } from '../../catalog/names.ts';
+import { readLane } from '../../control-plane/migration-files/read-folder.ts';
 import { createClusterAdmins } from '../../control-plane/postgres/cluster-admin.ts';
 import { adminDatabase, provisionerRole } from '../../control-plane/postgres/cluster-names.ts';
 import { installCluster } from '../../control-plane/postgres/install-cluster.ts';
-import { loadLane } from '../../control-plane/postgres/lanes.ts';
 import { createTenantDatabases } from '../../control-plane/postgres/tenant-database.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres, throwAwayParameters } from '../../platform/embedded-postgres.ts';
 import { createLog } from '../../platform/log.ts';
@@ -69,8 +69,8 @@ async function makeTenantDatabase(server: PostgresAddress, root: string): Promis
   const databases = createTenantDatabases({
     addressOf: async (_, login) => ({ ...server, database: names.database, user: names.logins[login], password }),
     lanes: [
-      await loadLane('core', path.join(root, 'migrations/core')),
-      await loadLane('tenant', path.join(root, 'migrations/tenant')),
+      await readLane('core', path.join(root, 'migrations/core')),
+      await readLane('tenant', path.join(root, 'migrations/tenant')),
     ],
     log,
   });

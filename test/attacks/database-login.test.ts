@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DatabaseId } from '../../catalog/ids.ts';
 import { newId } from '../../catalog/ids.ts';
 import { namesOf } from '../../catalog/names.ts';
-import { loadLane } from '../../control-plane/postgres/lanes.ts';
+import { readLane } from '../../control-plane/migration-files/read-folder.ts';
 import { openSession, type Session } from '../../platform/postgres/session.ts';
 import { tenantCluster, waitUntil } from '../support/clusters.ts';
 import { loginStateOf, sqlstateOf } from '../support/sqlstate.ts';
@@ -23,7 +23,7 @@ let app: Session;
 let reader: Session;
 
 beforeAll(async () => {
-  cluster = await openTenantCluster(tenantCluster('a'), await loadLane('tenant', laneFolder('tenant')));
+  cluster = await openTenantCluster(tenantCluster('a'), await readLane('tenant', laneFolder('tenant')));
   mine = await cluster.makeDatabase();
   theirs = await cluster.makeDatabase();
   app = await openSession(cluster.addressOf(mine, 'app_a'), { applicationName: 'attack' });

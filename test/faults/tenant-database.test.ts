@@ -5,7 +5,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type DatabaseId, newId } from '../../catalog/ids.ts';
 import { namesOf } from '../../catalog/names.ts';
-import { type Lane, loadLane } from '../../control-plane/postgres/lanes.ts';
+import type { Lane } from '../../control-plane/migration-files/migration-file.ts';
+import { readLane } from '../../control-plane/migration-files/read-folder.ts';
 import { migrationLockId } from '../../control-plane/postgres/plan-migration.ts';
 import { createTenantDatabases } from '../../control-plane/postgres/tenant-database.ts';
 import { openSession } from '../../platform/postgres/session.ts';
@@ -18,8 +19,8 @@ let core: Lane;
 let product: Lane;
 
 beforeAll(async () => {
-  core = await loadLane('core', laneFolder('core'));
-  product = await loadLane('tenant', laneFolder('tenant'));
+  core = await readLane('core', laneFolder('core'));
+  product = await readLane('tenant', laneFolder('tenant'));
   cluster = await openTenantCluster(tenantCluster('b'), product);
 });
 afterAll(() => cluster?.close());
@@ -82,7 +83,10 @@ test('a file that fails leaves nothing of any file, and the error names file and
   const bad = {
     name: '20990101000000000_bad',
     hash: 'b'.repeat(64),
-    up: 'create table one (a int);\nselect nonsense from one;',
+    up: { transaction: true, statements: ['create table one (a int);\nselect nonsense from one;'] },
+    down: null,
+    program: null,
+    contractRequires: null,
   };
   const worker = withLane({ ...product, files: [...product.files, bad] });
   await expect(worker.applyLanes(id)).rejects.toThrow(/tenant\/20990101000000000_bad\.sql line 2: .*nonsense/);

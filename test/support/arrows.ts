@@ -16,15 +16,35 @@ const sameRoom = (target: string, from: string) => roomOf(target) === roomOf(fro
 
 /** What each room of control-plane may import of control-plane, besides itself. main.ts may import everything. */
 const controlPlaneRooms: Record<string, (target: string) => boolean> = {
-  postgres: () => false,
-  operations: within('control-plane/postgres/'),
-  fsck: within('control-plane/postgres/', 'control-plane/operations/'),
-  queue: within('control-plane/operations/'),
-  reconcilers: within('control-plane/operations/', 'control-plane/postgres/', 'control-plane/fsck/'),
+  'migration-files': () => false,
+  'migration-lint': within('control-plane/migration-files/'),
+  postgres: within('control-plane/migration-files/'),
+  operations: within('control-plane/postgres/', 'control-plane/migration-files/'),
+  rollouts: within(
+    'control-plane/operations/',
+    'control-plane/postgres/',
+    'control-plane/migration-files/',
+    'control-plane/migration-lint/',
+  ),
+  fsck: within('control-plane/postgres/', 'control-plane/operations/', 'control-plane/migration-files/'),
+  queue: within('control-plane/operations/', 'control-plane/rollouts/'),
+  reconcilers: within(
+    'control-plane/operations/',
+    'control-plane/postgres/',
+    'control-plane/fsck/',
+    'control-plane/rollouts/',
+  ),
   api: (target) =>
-    within('control-plane/operations/start/', 'control-plane/fsck/')(target) ||
-    /^control-plane\/operations\/(registry|operation-kinds)\.ts$/.test(target),
-  cli: within('control-plane/client.ts'),
+    within(
+      'control-plane/operations/start/',
+      'control-plane/fsck/',
+      'control-plane/rollouts/start/',
+      'control-plane/rollouts/look/',
+      'control-plane/migration-lint/',
+    )(target) ||
+    /^control-plane\/operations\/(registry|operation-kinds)\.ts$/.test(target) ||
+    /^control-plane\/migration-files\/migration-file\.ts$/.test(target),
+  cli: within('control-plane/client.ts', 'control-plane/migration-files/', 'control-plane/migration-lint/'),
 };
 
 export const arrows: Arrow[] = [
@@ -60,7 +80,7 @@ export const arrows: Arrow[] = [
       !/^catalog\/(ids|slug|names|claims|access-roles|api-key-text)\.ts$/.test(target),
   },
   {
-    rule: 'control-plane: main → (api | queue | reconcilers | cli) → fsck → operations → postgres; api takes operations/start and registry only',
+    rule: 'control-plane: main → (api | queue | reconcilers | cli) → fsck → rollouts → operations → postgres → migration-files; api takes only what starts and what looks',
     from: /^control-plane\/[^/]+\//,
     forbidden: (target, _, from) =>
       target.startsWith('control-plane/') && !sameRoom(target, from) && !allowedAcross(from, target),
@@ -84,6 +104,7 @@ export const connectionOpeners = {
   allowed: within(
     'platform/postgres/',
     'control-plane/postgres/',
+    'control-plane/migration-files/',
     'control-plane/queue/',
     'catalog/migrate.ts',
     'scripts/',

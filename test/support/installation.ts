@@ -6,11 +6,11 @@ import { provisionerContext } from '../../catalog/clusters.ts';
 import { type ClusterId, newId, type OperationId } from '../../catalog/ids.ts';
 import { type Catalog, openCatalog } from '../../catalog/open-catalog.ts';
 import { seedPlans } from '../../catalog/plans.ts';
+import { readLane } from '../../control-plane/migration-files/read-folder.ts';
 import { type ClusterConnections, connectClusters } from '../../control-plane/operations/cluster-connections.ts';
 import type { EngineDeps } from '../../control-plane/operations/engine/engine-deps.ts';
 import { type RunOutcome, runOperation } from '../../control-plane/operations/engine/run-operation.ts';
 import { installCluster } from '../../control-plane/postgres/install-cluster.ts';
-import { loadLane } from '../../control-plane/postgres/lanes.ts';
 import { createLog, type Log } from '../../platform/log.ts';
 import type { PostgresAddress } from '../../platform/postgres/address.ts';
 import { createSealer, type Sealer } from '../../platform/sealing.ts';
@@ -51,8 +51,8 @@ export async function openEngine(address: PostgresAddress, holder: string) {
   const sealer = testSealer();
   const catalog = openCatalog({ address, sessionsMax: 10, applicationName: 'freehold-test', log });
   const lanes = [
-    await loadLane('core', path.join(root, 'migrations/core')),
-    await loadLane('tenant', path.join(root, 'migrations/tenant')),
+    await readLane('core', path.join(root, 'migrations/core')),
+    await readLane('tenant', path.join(root, 'migrations/tenant')),
   ];
   const connections = connectClusters({ catalog: catalog.db, sealer, lanes, log });
   const deps = { catalog: catalog.db, ...connections, sealer, log, holder };

@@ -3,6 +3,8 @@
 
 import { type ClusterId, type DatabaseId, newId } from '../../catalog/ids.ts';
 import { type Login, namesOf } from '../../catalog/names.ts';
+import type { Lane } from '../../control-plane/migration-files/migration-file.ts';
+import { readLane } from '../../control-plane/migration-files/read-folder.ts';
 import {
   type ClusterAdmin,
   createClusterAdmins,
@@ -10,8 +12,6 @@ import {
 } from '../../control-plane/postgres/cluster-admin.ts';
 import { adminDatabase, provisionerRole } from '../../control-plane/postgres/cluster-names.ts';
 import { type InstalledCluster, installCluster } from '../../control-plane/postgres/install-cluster.ts';
-import type { Lane } from '../../control-plane/postgres/lanes.ts';
-import { loadLane } from '../../control-plane/postgres/lanes.ts';
 import { createTenantDatabases, type TenantDatabases } from '../../control-plane/postgres/tenant-database.ts';
 import type { PostgresAddress } from '../../platform/postgres/address.ts';
 import { scramVerifier } from '../../platform/postgres/scram.ts';
@@ -59,7 +59,7 @@ export async function openTenantCluster(server: ServerAddress, tenantLane?: Lane
   const provisioner = { ...server, database: adminDatabase, user: provisionerRole, password: provisionerPassword };
   const admins = createClusterAdmins({ addressOf: async () => provisioner, sealer: testSealer, log: quietLog });
   const admin = admins.of(newId('cluster') as ClusterId);
-  const core = loadLane('core', laneFolder('core'));
+  const core = readLane('core', laneFolder('core'));
   const lanes = tenantLane === undefined ? [await core] : [await core, tenantLane];
   const made = new Set<DatabaseId>();
   const addressOf = (id: DatabaseId, login: Login): PostgresAddress => {

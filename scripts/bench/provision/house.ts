@@ -6,7 +6,8 @@ import os from 'node:os';
 import path from 'node:path';
 import type { ClusterId } from '../../../catalog/ids.ts';
 import { type Client, createClient } from '../../../control-plane/client.ts';
-import { type Lane, loadLane } from '../../../control-plane/postgres/lanes.ts';
+import type { Lane } from '../../../control-plane/migration-files/migration-file.ts';
+import { readLane } from '../../../control-plane/migration-files/read-folder.ts';
 import { freePort } from '../../../platform/free-port.ts';
 import type { PostgresAddress } from '../../../platform/postgres/address.ts';
 import { openSession, type Session } from '../../../platform/postgres/session.ts';
@@ -114,8 +115,8 @@ async function build(
     cold,
     sealer: createSealer(parseSealingKeys(secrets.sealingKeys)),
     lanes: [
-      await loadLane('core', path.join(root, 'migrations/core')),
-      await loadLane('tenant', path.join(root, 'migrations/tenant')),
+      await readLane('core', path.join(root, 'migrations/core')),
+      await readLane('tenant', path.join(root, 'migrations/tenant')),
     ],
   };
 }

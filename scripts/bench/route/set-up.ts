@@ -11,11 +11,11 @@ import { migrateCatalog } from '../../../catalog/migrate.ts';
 import { openCatalog } from '../../../catalog/open-catalog.ts';
 import { seedPlans } from '../../../catalog/plans.ts';
 import { activeSigningKey, ensureSigningKeys } from '../../../catalog/signing-keys.ts';
+import { readLane } from '../../../control-plane/migration-files/read-folder.ts';
 import { connectClusters } from '../../../control-plane/operations/cluster-connections.ts';
 import { runOperation } from '../../../control-plane/operations/engine/run-operation.ts';
 import { startProvisionTenant } from '../../../control-plane/operations/start/start-provision-tenant.ts';
 import { installCluster } from '../../../control-plane/postgres/install-cluster.ts';
-import { loadLane } from '../../../control-plane/postgres/lanes.ts';
 import { startEmbeddedPostgres, throwAwayParameters } from '../../../platform/embedded-postgres.ts';
 import { signJwt } from '../../../platform/jwt.ts';
 import { createLog } from '../../../platform/log.ts';
@@ -77,8 +77,8 @@ export async function setUpTenants(folder: string, count: number): Promise<Bench
     })
     .execute();
   const lanes = [
-    await loadLane('core', path.join(root, 'migrations/core')),
-    await loadLane('tenant', path.join(root, 'migrations/tenant')),
+    await readLane('core', path.join(root, 'migrations/core')),
+    await readLane('tenant', path.join(root, 'migrations/tenant')),
   ];
   const connections = connectClusters({ catalog: catalog.db, sealer, lanes, log });
   const deps = { catalog: catalog.db, ...connections, sealer, log, holder: 'bench', wake: async () => {} };

@@ -4,31 +4,12 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { catalogFault } from '../../catalog/errors.ts';
-import type { LaneVersions } from '../../catalog/schema.ts';
+import { laneHash, stampOf } from './lane-hash.ts';
+import type { Lane, MigrationFile } from './migration-file.ts';
 import { transactionProblem } from './sql-statements.ts';
 
-export type LaneName = 'core' | 'tenant';
-
-export type LaneFile = {
-  /** Without `.sql`, as node-pg-migrate writes it into pgmigrations. */
-  readonly name: string;
-  /** SHA-256 of the file as it stands. */
-  readonly hash: string;
-  /** The text between "-- Up Migration" and "-- Down Migration". */
-  readonly up: string;
-};
-
-export type Lane = {
-  readonly name: LaneName;
-  readonly files: readonly LaneFile[];
-  /** The 17 digits of the last file. */
-  readonly version: string;
-  /** Over names and hashes of all files; equal for a database exactly when it has all of them, unchanged. */
-  readonly hash: string;
-};
-
 /** Reads synchronously: once, at start. @throws Fault migration_invalid */
-export async function loadLane(name: LaneName, folder: string): Promise<Lane> {
+export async function readLane(name: string, folder: string): Promise<Lane> {
   const entries = list(name, folder);
   const files = entries.map((entry) => readMigration(name, folder, entry));
   for (const [index, file] of files.entries()) {
@@ -45,33 +26,11 @@ export async function loadLane(name: LaneName, folder: string): Promise<Lane> {
   return { name, files, version: stampOf(last.name), hash: laneHash(files) };
 }
 
-/** The hash of a lane, or of what is applied of it. */
-export function laneHash(files: readonly { name: string; hash: string }[]): string {
-  const hash = createHash('sha256');
-  for (const file of files) hash.update(`${file.name}:${file.hash}\n`);
-  return hash.digest('hex');
-}
-
-/** Where a database stands, by the files that are applied, in the order of their names. */
-export function versionsOf(applied: readonly { lane: string; name: string; hash: string }[]): LaneVersions {
-  const versions: LaneVersions = {};
-  for (const lane of new Set(applied.map((file) => file.lane))) {
-    const files = applied.filter((file) => file.lane === lane);
-    versions[lane] = { version: stampOf(files.at(-1)?.name ?? ''), hash: laneHash(files) };
-  }
-  return versions;
-}
-
-/** The 17 digits a file name begins with: yyyymmddhhmmssSSS. */
-export function stampOf(name: string): string {
-  return name.slice(0, 17);
-}
-
 const filePattern = /^\d{17}_[a-z0-9][a-z0-9_-]{0,99}\.sql$/;
 /** Generated beside the migrations. */
 const ignored = new Set(['schema.sql', 'README.md']);
 
-function list(lane: LaneName, folder: string): string[] {
+function list(lane: string, folder: string): string[] {
   let entries: string[];
   try {
     entries = readdirSync(folder);
@@ -85,7 +44,7 @@ function list(lane: LaneName, folder: string): string[] {
   return entries.filter((entry) => !entry.startsWith('.') && !ignored.has(entry)).sort();
 }
 
-function readMigration(lane: LaneName, folder: string, entry: string): LaneFile {
+function readMigration(lane: string, folder: string, entry: string): MigrationFile {
   if (/\.[cm]?[jt]s$/.test(entry)) {
     throw invalid(lane, `${entry} is a program; write it as SQL, so that all databases get the same text`);
   }
@@ -96,7 +55,14 @@ function readMigration(lane: LaneName, folder: string, entry: string): LaneFile 
     throw invalid(lane, `${entry} has nothing under "-- Up Migration"`);
   const problem = transactionProblem(up);
   if (problem !== undefined) throw invalid(lane, `${entry}: ${problem}; all pending files run in one transaction`);
-  return { name: entry.slice(0, -4), hash: createHash('sha256').update(content).digest('hex'), up };
+  return {
+    name: entry.slice(0, -4),
+    hash: createHash('sha256').update(content).digest('hex'),
+    up: { transaction: true, statements: [up] },
+    down: null,
+    program: null,
+    contractRequires: null,
+  };
 }
 
 /** As node-pg-migrate cuts it (sqlMigration.js): without the comment, everything is "up". */
@@ -109,6 +75,6 @@ function upPart(content: string): string {
   return before + (down > up ? content.slice(up, down) : content.slice(up));
 }
 
-function invalid(lane: LaneName, what: string) {
+function invalid(lane: string, what: string) {
   return catalogFault('migration_invalid', `Lane ${lane}: ${what}.`);
 }

@@ -3,9 +3,11 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Lane, laneHash, loadLane } from '../../control-plane/postgres/lanes.ts';
+import { laneHash } from '../../control-plane/migration-files/lane-hash.ts';
+import type { Lane } from '../../control-plane/migration-files/migration-file.ts';
+import { readLane } from '../../control-plane/migration-files/read-folder.ts';
+import { statementWords, transactionProblem } from '../../control-plane/migration-files/sql-statements.ts';
 import { fileAt, planMigration } from '../../control-plane/postgres/plan-migration.ts';
-import { statementWords, transactionProblem } from '../../control-plane/postgres/sql-statements.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -14,7 +16,7 @@ beforeEach(() => {
 afterEach(() => fs.rmSync(folder, { recursive: true }));
 
 const write = (name: string, text: string) => fs.writeFileSync(path.join(folder, name), text);
-const load = (): Promise<Lane> => loadLane('tenant', folder);
+const load = (): Promise<Lane> => readLane('tenant', folder);
 
 test('reads files in order and keeps the up part only', async () => {
   write('20260102000000000_b.sql', '-- Up Migration\nselect 2;\n-- Down Migration\nselect -2;\n');
@@ -23,7 +25,7 @@ test('reads files in order and keeps the up part only', async () => {
   const lane = await load();
   expect(lane.files.map((file) => file.name)).toEqual(['20260101000000000_a', '20260102000000000_b']);
   expect(lane.version).toBe('20260102000000000');
-  expect(lane.files[1]?.up).not.toContain('-2');
+  expect(lane.files[1]?.up.statements.join('')).not.toContain('-2');
   expect(lane.hash).toBe(laneHash(lane.files));
 });
 
@@ -47,7 +49,7 @@ test('two files with one stamp, an empty folder and a missing one are refused', 
   write('20260101000000000_a.sql', 'select 1;');
   write('20260101000000000_b.sql', 'select 1;');
   await expect(load()).rejects.toMatchObject({ message: expect.stringContaining('same time stamp') });
-  await expect(loadLane('tenant', path.join(folder, 'none'))).rejects.toMatchObject({ code: 'migration_invalid' });
+  await expect(readLane('tenant', path.join(folder, 'none'))).rejects.toMatchObject({ code: 'migration_invalid' });
 });
 
 describe('what begins a statement is found outside of strings, comments and bodies', () => {
@@ -68,7 +70,14 @@ describe('what begins a statement is found outside of strings, comments and bodi
 });
 
 describe('a plan', () => {
-  const file = (name: string) => ({ name, hash: name.slice(-1).repeat(64), up: `select '${name}';` });
+  const file = (name: string) => ({
+    name,
+    hash: name.slice(-1).repeat(64),
+    up: { transaction: true, statements: [`select '${name}';`] },
+    down: null,
+    program: null,
+    contractRequires: null,
+  });
   const files = [file('20260101000000000_a'), file('20260102000000000_b')];
   const lane: Lane = { name: 'tenant', files, version: '20260102000000000', hash: laneHash(files) };
   const applied = files.map(({ name, hash }) => ({ lane: 'tenant' as const, name, hash }));

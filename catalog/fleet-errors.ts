@@ -1,0 +1,133 @@
+// Owns the codes of the fleet: what a release, a target or a rollout can be refused for.
+import type { FaultTable } from '../platform/errors.ts';
+
+export const fleetFaults = {
+  release_not_found: {
+    kind: 'not-found',
+    title: 'No such release',
+    cause: 'No release of this lane has this id or name.',
+    check: 'List them with `freehold releases list`.',
+    who: 'dba',
+  },
+  rollout_not_found: {
+    kind: 'not-found',
+    title: 'No such rollout',
+    cause: 'No rollout has this id.',
+    check: 'List them with `freehold fleet list`.',
+    who: 'dba',
+  },
+  target_group_not_found: {
+    kind: 'not-found',
+    title: 'No such target group',
+    cause: 'No target group has this name, or it was deleted since.',
+    check: 'List them with `freehold groups list`.',
+    who: 'dba',
+  },
+  lane_not_found: {
+    kind: 'not-found',
+    title: 'No such lane',
+    cause: 'There is no lane of this name.',
+    check: 'The lanes are core and tenant.',
+    who: 'dba',
+  },
+  release_history_changed: {
+    kind: 'conflict',
+    title: 'The release changes what was released before',
+    cause: 'A file that an earlier release holds was edited, renamed, removed, or has another one put before it (M05).',
+    check: 'Restore the files of the earlier release and add new files after them; the message names the first one.',
+    who: 'dba',
+  },
+  lint_failed: {
+    kind: 'invalid',
+    title: 'The linter refuses the release',
+    cause: 'A new file holds a statement that can lock, lose or mix up what it should not.',
+    check: 'Read the findings; write the file the safe way, or waive a finding in the file with a reason.',
+    who: 'dba',
+  },
+  selection_invalid: {
+    kind: 'invalid',
+    title: 'The selection cannot be read',
+    cause: 'The filter does not parse, or a name in the selection does not exist.',
+    check: 'The message names the place. The words of a filter are in `freehold fleet plan --help`.',
+    who: 'dba',
+  },
+  selection_empty: {
+    kind: 'invalid',
+    title: 'The selection holds no tenant',
+    cause: 'No tenant and no warm database matches.',
+    check: 'Loosen the selection; `freehold fleet plan` shows whom it would touch.',
+    who: 'dba',
+  },
+  policy_invalid: {
+    kind: 'invalid',
+    title: 'The policy of the rollout cannot hold',
+    cause: 'A maintenance window lies in the past, a budget or wave can never hold, or a probe is not a reading query.',
+    check: 'The message names the member of the policy and what would do.',
+    who: 'dba',
+  },
+  rollout_in_progress: {
+    kind: 'locked',
+    title: 'Another rollout of this lane is not finished',
+    cause: 'A lane has one rollout at a time; a halted or paused one counts until it is resumed or aborted.',
+    check: 'See `rollout_id`: wait for it, or resume or abort it.',
+    who: 'dba',
+  },
+  rollout_not_in_state: {
+    kind: 'conflict',
+    title: 'The rollout is not in a state for this',
+    cause: 'A finished rollout cannot be paused, resumed or aborted; only failed members can be retried.',
+    check: 'Look at it with `freehold fleet show`.',
+    who: 'dba',
+  },
+  approval_needs_second_person: {
+    kind: 'forbidden',
+    title: 'A second person must approve',
+    cause: 'A group of this rollout needs approval, and the approver is the one who started it.',
+    check: 'Ask a colleague with the role dba or owner to approve it with a key of their own.',
+    who: 'dba',
+  },
+  contract_refused: {
+    kind: 'conflict',
+    title: 'The contract step would break something that runs',
+    cause:
+      'A tenant is below the version that the release requires, or a live runtime still needs the older schema (M11).',
+    check: 'Finish the expand rollout and the deployment of the runtimes first; the message names who is behind.',
+    who: 'dba',
+  },
+  not_reversible: {
+    kind: 'conflict',
+    title: 'The release declares no way back',
+    cause: 'A file between the two versions has no Down section. After expand and contract it usually needs none.',
+    check: 'Write a new release that goes forward, or restore the tenants concerned from a backup.',
+    who: 'dba',
+  },
+  statement_refused: {
+    kind: 'invalid',
+    title: 'The statement is not allowed here',
+    cause: 'A fleet query may only read; an exec may not control transactions, roles or databases.',
+    check: 'The message names the statement.',
+    who: 'dba',
+  },
+  migration_failed: {
+    kind: 'conflict',
+    title: 'A migration failed in a database',
+    cause:
+      'The server refused a statement of the migration; the error of the member has SQLSTATE, file, line and hint.',
+    check: 'Mend the data or the migration, then `freehold fleet retry --failed`.',
+    who: 'dba',
+  },
+  migration_probe_failed: {
+    kind: 'conflict',
+    title: 'The probe does not hold after the migration',
+    cause: 'The probe query of the rollout did not return exactly one true value in a migrated database.',
+    check: 'Look at the database with the probe; the migration itself is in place.',
+    who: 'dba',
+  },
+  schema_out_of_range: {
+    kind: 'unavailable',
+    title: 'The tenant is at a schema version that this runtime does not serve',
+    cause: 'The application behind this runtime declares a range of versions, and the tenant is outside of it for now.',
+    check: 'Send the request again: the tenant is being migrated, or another runtime serves it.',
+    who: 'dba',
+  },
+} as const satisfies FaultTable;

@@ -1,0 +1,42 @@
+// Owns how the state of a lane is told in two words: the version (numeric prefix of the last file) and the hash over all
+// files. Two databases have the same pair exactly when they hold the same files, unchanged and in the same order.
+import { createHash } from 'node:crypto';
+import type { LaneVersions } from '../../catalog/schema.ts';
+
+/** The hash of a lane, or of what is applied of it. */
+export function laneHash(files: readonly { name: string; hash: string }[]): string {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(`${file.name}:${file.hash}\n`);
+  return hash.digest('hex');
+}
+
+/** Where a database stands, by the files that are applied, in any order. */
+export function versionsOf(applied: readonly { lane: string; name: string; hash: string }[]): LaneVersions {
+  const versions: LaneVersions = {};
+  for (const lane of new Set(applied.map((file) => file.lane))) {
+    const files = applied.filter((file) => file.lane === lane).sort((a, b) => compareNames(a.name, b.name));
+    versions[lane] = { version: stampOf(files.at(-1)?.name ?? ''), hash: laneHash(files) };
+  }
+  return versions;
+}
+
+/** The digits that a file name begins with: an index, an epoch or 17 digits of UTC. */
+export function stampOf(name: string): string {
+  return /^\d*/.exec(name)?.[0] ?? '';
+}
+
+/**
+ * node-pg-migrate's order, so that its command line finds what we applied in the order it expects: by the number of the
+ * prefix, where 17 digits are a moment in UTC and count as its epoch; then by the rest of the name.
+ */
+export function compareNames(a: string, b: string): number {
+  return numberOf(a) - numberOf(b) || a.localeCompare(b, 'en', { numeric: true, ignorePunctuation: true });
+}
+
+function numberOf(name: string): number {
+  const stamp = stampOf(name);
+  const utc = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d{3})$/.exec(stamp);
+  if (utc === null) return Number(stamp);
+  const [year, month, day, hour, minute, second, ms] = utc.slice(1);
+  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`);
+}

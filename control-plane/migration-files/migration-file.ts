@@ -1,0 +1,32 @@
+// Owns the shape of a migration once it was read: what a release stores of each file and what is sent to a database. Made from
+// any of node-pg-migrate's own formats by read-folder.ts; from then on nobody asks a disk.
+
+/** Text for the server. `transaction`: all of it in one with its bookkeeping; else statement by statement, resumable. */
+export type MigrationScript = { readonly transaction: boolean; readonly statements: readonly string[] };
+
+/** A builder file that asks the database while it runs, so that its SQL differs between databases: its source, run by the worker. */
+export type MigrationProgram = { readonly language: 'ts' | 'js'; readonly source: string };
+
+export type MigrationFile = {
+  /** File name without its extension, as node-pg-migrate writes it into pgmigrations. */
+  readonly name: string;
+  /** SHA-256 of the file(s) as they stand. */
+  readonly hash: string;
+  /** A file in transaction mode has one statement: its whole text, with the line numbers of the file where it is SQL. */
+  readonly up: MigrationScript;
+  /** Null: not reversible. */
+  readonly down: MigrationScript | null;
+  readonly program: MigrationProgram | null;
+  /** From `-- freehold: contract requires=<version>`: no tenant may stand below this version when the file goes out. */
+  readonly contractRequires: string | null;
+};
+
+/** An ordered, checked set of files: what a folder holds or what a release has stored. */
+export type Lane = {
+  readonly name: string;
+  readonly files: readonly MigrationFile[];
+  /** The numeric prefix of the last file's name. */
+  readonly version: string;
+  /** Over names and hashes of all files; equal for a database exactly when it has all of them, unchanged. */
+  readonly hash: string;
+};
