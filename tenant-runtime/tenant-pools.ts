@@ -7,7 +7,7 @@ import { catalogFault } from '../catalog/errors.ts';
 import type { ClusterId, TenantId } from '../catalog/ids.ts';
 import { secretContext } from '../catalog/names.ts';
 import type { Log } from '../platform/log.ts';
-import { ConnectionLostError } from '../platform/postgres/errors.ts';
+import { ConnectionLostError, PostgresError } from '../platform/postgres/errors.ts';
 import { openSession, type Session } from '../platform/postgres/session.ts';
 import type { Lease } from '../platform/postgres/session-lease.ts';
 import {
@@ -163,12 +163,18 @@ export function createTenantPools(deps: TenantPoolsDeps): TenantPools {
   };
 
   /** The route to try once more with, where that is safe and makes sense; else throws what the client gets. */
-  const routeForRepeat = async (route: ServedRoute, error: unknown): Promise<ServedRoute> => {
+  const routeForRepeat = async (route: ServedRoute, access: Access, error: unknown): Promise<ServedRoute> => {
     const neverSent = error instanceof ConnectionLostError && error.phase === 'idle';
     if (error instanceof RouteRetired || (neverSent && retired.has(route))) {
       return served(await deps.find(route.tenantId));
     }
     if (neverSent) return route; // a pooled session that had died
+    if (isStalePlan(error)) {
+      // A migration changed what a prepared statement returns. The server refused it and rolled back, so nothing was done; the
+      // other sessions of the tenant hold the same plans and go too.
+      void pools.get(route.database.clusterId)?.evict(route.database.logins[access].poolKey);
+      return route;
+    }
     if (error instanceof IdentityMismatch || isRefusedLogin(error)) {
       const now = served(await deps.reload(route.tenantId));
       if (error instanceof IdentityMismatch) {
@@ -204,7 +210,7 @@ export function createTenantPools(deps: TenantPoolsDeps): TenantPools {
       try {
         return await attempt(route, access, fn, signal);
       } catch (error) {
-        const again = await routeForRepeat(route, error);
+        const again = await routeForRepeat(route, access, error);
         deps.onEvent?.({ type: 'repeated' });
         try {
           return await attempt(again, access, fn, signal);
@@ -254,6 +260,11 @@ class RouteRetired extends Error {
     super('the route was replaced while the request was on its way');
     this.name = 'RouteRetired';
   }
+}
+
+/** Outside a transaction the driver repeats such a statement itself; inside one the whole transaction has to go again. */
+function isStalePlan(error: unknown): boolean {
+  return error instanceof PostgresError && error.routine === 'RevalidateCachedQuery';
 }
 
 function served(route: Route | undefined): ServedRoute {

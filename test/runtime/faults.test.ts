@@ -65,6 +65,24 @@ test('S02 a client that leaves during a statement frees its session within a sec
   expect(performance.now() - startedMs).toBeLessThan(1_500);
 });
 
+test('M11 a migration changes a table under prepared statements: no request fails, all see the new column', async () => {
+  const owner = `set role ${tenant.address.database}_own; `;
+  await superuserSql(
+    tenant.address,
+    `${owner}create table public.shifting (a int); insert into public.shifting values (1)`,
+  );
+  const ask = async () =>
+    (await sql('select * from shifting where a = $1', ['1'])) as { status: number; body: { rows?: unknown } };
+  for (let i = 0; i < 4; i++) expect((await ask()).status).toBe(200);
+  await superuserSql(tenant.address, `${owner}alter table public.shifting add column b text default 'new'`);
+  const after = [await ask(), await ask(), await ask()];
+  expect(after.map((each) => [each.status, each.body.rows])).toEqual(after.map(() => [200, [{ a: 1, b: 'new' }]]));
+  const batch = { queries: [1, 2, 3].map(() => ({ query: 'select * from shifting where a = $1', params: ['1'] })) };
+  expect((await call(runtime.url, token, { body: batch })).status).toBe(200);
+  await superuserSql(tenant.address, `${owner}alter table public.shifting drop column b`);
+  expect((await call(runtime.url, token, { body: batch })).status).toBe(200);
+});
+
 test('S02 a client that leaves during a batch leaves nothing of it', async () => {
   const leaving = new AbortController();
   const body = { queries: [{ query: `insert into canary values ('x', 'left')` }, { query: 'select pg_sleep(20)' }] };
