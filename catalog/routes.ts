@@ -1,4 +1,4 @@
-// Owns what a runtime asks the catalog: routes, verification keys, its own heartbeat. All three go through the schema
+// Owns what a runtime asks the catalog: routes, verification keys, its own heartbeat, a migration on demand. All go through the schema
 // "runtime", which is all that the runtime's login may touch.
 import { sql } from 'kysely';
 import type { RuntimeInstanceId, TenantId } from './ids.ts';
@@ -46,4 +46,10 @@ export async function beat(db: CatalogDb, heartbeat: Heartbeat): Promise<void> {
   const { instanceId, host, pid, version, startedAt, stats } = heartbeat;
   await sql`select runtime.heartbeat(${instanceId}, ${host}, ${pid}::integer, ${version}, ${startedAt}::timestamptz,
     ${JSON.stringify(stats)}::jsonb)`.execute(db);
+}
+
+/** Tells a rollout that migrates on demand that a tenant is waited for. False where no rollout has it still to do. */
+export async function askMigration(db: CatalogDb, tenantId: TenantId): Promise<boolean> {
+  const asked = await sql<{ asked: boolean }>`select runtime.ask_migration(${tenantId}) as asked`.execute(db);
+  return asked.rows[0]?.asked === true;
 }

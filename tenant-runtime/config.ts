@@ -85,7 +85,19 @@ export const runtimeConfig = defineConfig({
     default: 5_000,
     help: 'How often this process tells the catalog that it lives.',
   },
+  FREEHOLD_RUNTIME_SCHEMA_MIN: {
+    schema: setting.readableBy('version of the tenant lane (digits)', readVersion).optional(),
+    help: 'The oldest schema version that the application behind this runtime works with; tenants below it get 503 and are migrated first where a rollout is on demand.',
+  },
+  FREEHOLD_RUNTIME_SCHEMA_MAX: {
+    schema: setting.readableBy('version of the tenant lane (digits)', readVersion).optional(),
+    help: 'The newest schema version that it works with; a contract release waits for runtimes whose range ends before it.',
+  },
   ...processSettings,
 });
 
 export type RuntimeConfig = Config<typeof runtimeConfig>;
+
+function readVersion(text: string): void {
+  if (!/^\d{1,20}$/.test(text)) throw new TypeError('not the number that a migration file begins with');
+}

@@ -16,6 +16,7 @@ import { jwtFaults, type VerifiedToken, verifyJwt } from '../platform/jwt.ts';
 import type { VerifiedTokenCache } from '../platform/verified-token-cache.ts';
 import type { Route, RouteDatabase } from './route.ts';
 import type { RouteCache } from './route-cache.ts';
+import type { SchemaGate } from './schema-gate.ts';
 import type { VerificationKeys } from './verification-keys.ts';
 
 export type TenantContext = {
@@ -24,7 +25,7 @@ export type TenantContext = {
 };
 
 export interface TenantResolver {
-  /** Throws Fault unauthenticated, token_invalid, tenant_not_served or catalog_unavailable. */
+  /** Throws Fault unauthenticated, token_invalid, tenant_not_served, schema_out_of_range or catalog_unavailable. */
   resolve(authorization: string | undefined): Promise<TenantContext>;
 }
 
@@ -33,9 +34,10 @@ export type TenantResolverDeps = {
   tokens: VerifiedTokenCache;
   routes: RouteCache;
   clock: Clock;
+  schema: SchemaGate;
 };
 
-export function createTenantResolver({ keys, tokens, routes, clock }: TenantResolverDeps): TenantResolver {
+export function createTenantResolver({ keys, tokens, routes, clock, schema }: TenantResolverDeps): TenantResolver {
   const claimsOf = async (token: string): Promise<RuntimeClaims> => {
     const known = tokens.get(token);
     if (known !== undefined) return parsedClaims(known);
@@ -73,6 +75,7 @@ export function createTenantResolver({ keys, tokens, routes, clock }: TenantReso
       // Unknown, suspended, deleted, not ready: one answer, so that a token tells nothing about a tenant it cannot use.
       if (route === undefined || !hasDatabase(route)) throw notServed(route);
       if (claims.ep !== route.epoch) throw refused(`epoch ${claims.ep} of the token, ${route.epoch} of the tenant`);
+      schema.check(route);
       return { route, claims };
     },
   };

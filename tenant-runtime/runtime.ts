@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import type { Hono } from 'hono';
 import { newId } from '../catalog/ids.ts';
 import { openCatalog } from '../catalog/open-catalog.ts';
-import { beat, findRouteFingerprints, findRoutes, listVerificationKeys } from '../catalog/routes.ts';
+import { askMigration, beat, findRouteFingerprints, findRoutes, listVerificationKeys } from '../catalog/routes.ts';
 import type { Clock } from '../platform/clock.ts';
 import { createEdge, type EdgeEnv } from '../platform/http/edge.ts';
 import type { Log } from '../platform/log.ts';
@@ -21,8 +21,10 @@ import { createRouteChanges, type RouteChanges } from './route-changes.ts';
 import { createRouteLoader } from './route-loader.ts';
 import { createRouteSnapshot } from './route-snapshot.ts';
 import { poolEvents, watchRuntime } from './runtime-metrics.ts';
+import { createSchemaGate } from './schema-gate.ts';
 import { createTenantPools, type TenantPools } from './tenant-pools.ts';
 import { createVerificationKeys, type VerificationKeys } from './verification-keys.ts';
+import { countByVersion, createVersionFigures } from './version-figures.ts';
 
 export type Runtime = {
   readonly app: Hono<EdgeEnv>;
@@ -68,21 +70,30 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
     onReplaced: (old, now) => pools.replaced(old, now),
     onBorn: (route) => pools.prepare(route),
   });
-  const pools = createTenantPools({
-    sealer,
-    find: (tenantId) => routes.find(tenantId),
-    reload: (tenantId) => routes.reload(tenantId),
-    sessionsPerClusterMax: config.runtimeSessionsPerClusterMax,
-    idleMs: config.runtimeSessionIdleMs,
-    waitMs: config.runtimeSessionWaitMs,
-    log,
-    onEvent: poolEvents(metrics),
-  });
+  const figures = createVersionFigures(clock);
+  const pools = countByVersion(
+    createTenantPools({
+      sealer,
+      find: (tenantId) => routes.find(tenantId),
+      reload: (tenantId) => routes.reload(tenantId),
+      sessionsPerClusterMax: config.runtimeSessionsPerClusterMax,
+      idleMs: config.runtimeSessionIdleMs,
+      waitMs: config.runtimeSessionWaitMs,
+      log,
+      onEvent: poolEvents(metrics),
+    }),
+    figures,
+  );
   const changes = createRouteChanges({
     open: (onNotify) => openSession(address, { applicationName: 'freehold-runtime-listener', onNotify }),
     routes,
     keys,
     routeRefreshMs: config.runtimeRouteRefreshMs,
+    log,
+  });
+  const schema = createSchemaGate({
+    range: { min: config.runtimeSchemaMin ?? null, max: config.runtimeSchemaMax ?? null },
+    ask: (tenantId) => askMigration(catalog.db, tenantId),
     log,
   });
   watchRuntime(metrics, { routes, keys, tokens, pools, changes });
@@ -97,7 +108,7 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
       untypedJsonPaths: [sqlPath], // Neon's driver sends text/plain
       accessLog: 'failures',
     }),
-    resolver: createTenantResolver({ keys, tokens, routes, clock }),
+    resolver: createTenantResolver({ keys, tokens, routes, clock, schema }),
     pools,
     isReady: () => !state.draining && (state.ready || keys.stats().keys > 0),
   });
@@ -124,7 +135,15 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
   const heartbeat = async () => {
     const { open, leased, waiting } = pools.stats();
     const { routes: known, ageMaxMs } = routes.stats();
-    const stats = { routes: known, route_age_ms: Math.round(ageMaxMs), sessions: open, leased, waiting };
+    const stats = {
+      routes: known,
+      route_age_ms: Math.round(ageMaxMs),
+      sessions: open,
+      leased,
+      waiting,
+      schema_range: schema.range,
+      by_version: figures.read(),
+    };
     await beat(catalog.db, { ...instance, stats });
   };
   const timers: NodeJS.Timeout[] = [];

@@ -1,6 +1,7 @@
 // Owns how the state of a lane is told in two words: the version (numeric prefix of the last file) and the hash over all
 // files. Two databases have the same pair exactly when they hold the same files, unchanged and in the same order.
 import { createHash } from 'node:crypto';
+import { compareVersions } from '../../catalog/lane-versions.ts';
 import type { LaneVersions } from '../../catalog/schema.ts';
 
 /** The hash of a lane, or of what is applied of it. */
@@ -30,13 +31,7 @@ export function stampOf(name: string): string {
  * prefix, where 17 digits are a moment in UTC and count as its epoch; then by the rest of the name.
  */
 export function compareNames(a: string, b: string): number {
-  return numberOf(a) - numberOf(b) || a.localeCompare(b, 'en', { numeric: true, ignorePunctuation: true });
-}
-
-function numberOf(name: string): number {
-  const stamp = stampOf(name);
-  const utc = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d{3})$/.exec(stamp);
-  if (utc === null) return Number(stamp);
-  const [year, month, day, hour, minute, second, ms] = utc.slice(1);
-  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`);
+  return (
+    compareVersions(stampOf(a), stampOf(b)) || a.localeCompare(b, 'en', { numeric: true, ignorePunctuation: true })
+  );
 }
