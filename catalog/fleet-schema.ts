@@ -8,7 +8,7 @@ import type { MemberError, MemberState, RolloutPolicy, RolloutState, Selection, 
 export type RolloutKind = 'migrate' | 'rollback' | 'exec';
 /** As control-plane/migration-files/migration-file.ts has it. */
 export type StoredScript = { transaction: boolean; statements: string[] };
-export type StoredProgram = { language: 'ts' | 'js'; source: string };
+export type StoredProgram = { path: string; shorthands: object };
 
 export type ReleasesTable = {
   id: ReleaseId;
@@ -70,6 +70,8 @@ export type RolloutsTable = {
   version: Generated<number>;
   created_at: Timestamp;
   started_at: NullableTimestamp;
+  /** The budget counts what ended after this. */
+  budget_from: Timestamp;
   finished_at: NullableTimestamp;
 };
 

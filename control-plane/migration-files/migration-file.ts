@@ -4,8 +4,11 @@
 /** Text for the server. `transaction`: all of it in one with its bookkeeping; else statement by statement, resumable. */
 export type MigrationScript = { readonly transaction: boolean; readonly statements: readonly string[] };
 
-/** A builder file that asks the database while it runs, so that its SQL differs between databases: its source, run by the worker. */
-export type MigrationProgram = { readonly language: 'ts' | 'js'; readonly source: string };
+/**
+ * A builder file that asks the database while it runs, so that its SQL differs between databases: only its file can be kept. It is
+ * run by the worker, after a look that the file is still the one that was read (run-program.ts).
+ */
+export type MigrationProgram = { readonly path: string; readonly shorthands: object };
 
 export type MigrationFile = {
   /** File name without its extension, as node-pg-migrate writes it into pgmigrations. */

@@ -6,7 +6,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { laneHash } from '../../control-plane/migration-files/lane-hash.ts';
 import type { Lane } from '../../control-plane/migration-files/migration-file.ts';
 import { readLane } from '../../control-plane/migration-files/read-folder.ts';
-import { statementWords, transactionProblem } from '../../control-plane/migration-files/sql-statements.ts';
 import { fileAt, planMigration } from '../../control-plane/postgres/plan-migration.ts';
 
 let folder: string;
@@ -30,14 +29,24 @@ test('reads files in order and keeps the up part only', async () => {
 });
 
 test.each([
-  ['20260101000000000_a.js', 'module.exports = {}', 'is a program'],
-  ['20260101000000000_a.ts', 'export {}', 'is a program'],
-  ['2026_a.sql', 'select 1;', 'is not named'],
+  ['20260101000000000_a.js', 'export const nothing = 1;', 'exports no function "up"'],
+  ['20260101000000000_a.ts', 'export const up = (pgm) => { pgm.sql(', 'cannot be loaded'],
+  [
+    '20260101000000000_a.js',
+    'export const up = (pgm) => { pgm.sql("select 1; commit"); };',
+    'in the SQL it makes, line 1: it controls the transaction',
+  ],
+  ['a_2026.sql', 'select 1;', 'is not named'],
   ["20260101000000000_a'b.sql", 'select 1;', 'is not named'],
+  ['20260101000000000_a.down.sql', 'select 1;', 'no .up.sql'],
   ['20260101000000000_a.sql', '-- Up Migration\n-- nothing\n-- Down Migration\nselect 1;', 'nothing under'],
-  ['20260101000000000_a.sql', 'select 1; commit; select 2;', 'controls the transaction'],
+  ['20260101000000000_a.sql', '-- Up Migration\nselect 1;\nselec 2;', 'line 3, column 1'],
+  ['20260101000000000_a.sql', '-- freehold: no-transactoin\nselect 1;', 'line 1'],
+  ['20260101000000000_a.sql', 'select 1;\ncommit; select 2;', 'line 2: it controls the transaction'],
   ['20260101000000000_a.sql', '/* x */ BEGIN; select 1; END;', 'controls the transaction'],
+  ['20260101000000000_a.sql', '-- freehold: no-transaction\nselect 1; commit;', 'controls the transaction'],
   ['20260101000000000_a.sql', 'create index concurrently i on t (a);', 'cannot run in a transaction'],
+  ['20260101000000000_a.sql', 'select 1;\nreindex index concurrently i;', 'line 2: REINDEX CONCURRENTLY'],
   ['20260101000000000_a.sql', 'vacuum;', 'cannot run in a transaction'],
 ])('%s with %j is refused by name', async (name, text, why) => {
   write(name, text);
@@ -50,23 +59,6 @@ test('two files with one stamp, an empty folder and a missing one are refused', 
   write('20260101000000000_b.sql', 'select 1;');
   await expect(load()).rejects.toMatchObject({ message: expect.stringContaining('same time stamp') });
   await expect(readLane('tenant', path.join(folder, 'none'))).rejects.toMatchObject({ code: 'migration_invalid' });
-});
-
-describe('what begins a statement is found outside of strings, comments and bodies', () => {
-  test.each([
-    ["select 'a; commit;'; select 2", 2],
-    ["select E'\\'; commit; '; select 2", 2],
-    ['select "a; commit;"', 1],
-    ['do $$ begin commit; end $$; select 1', 2],
-    ['do $a$ x $$ ; $$ y; $a$', 1],
-    ['-- commit;\nselect 1', 1],
-    ['/* a /* commit; */ b; */ select 1', 1],
-    ['create function f() returns int begin atomic select 1; select case when true then 2 end; end; select 3', 2],
-    ["create function f() returns int language sql as 'select 1; commit'", 1],
-  ])('%s', (sql, count) => {
-    expect(statementWords(sql)).toHaveLength(count);
-    expect(transactionProblem(sql)).toBeUndefined();
-  });
 });
 
 describe('a plan', () => {

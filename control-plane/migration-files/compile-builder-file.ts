@@ -1,0 +1,94 @@
+// Owns node-pg-migrate's builder files (.ts, .js and kin): run once per process with its own builder, so that every database gets
+// the same text. Loaded by its own loader: whatever its command line takes, this takes.
+import { readFile } from 'node:fs/promises';
+import { type ColumnDefinitions, jiti, MigrationBuilder } from 'node-pg-migrate';
+import { readDirectives } from './directives.ts';
+import type { MigrationFile, MigrationScript } from './migration-file.ts';
+import { scriptOf } from './script-of.ts';
+
+export type Action = ((pgm: MigrationBuilder, done?: () => void) => unknown) | false | undefined;
+export type BuilderModule = { up?: Action; down?: Action; shorthands?: ColumnDefinitions };
+
+export type BuilderFile = Omit<MigrationFile, 'name' | 'hash'> & { shorthands: ColumnDefinitions };
+
+/**
+ * @param shorthands of the files before it; its own are added for those after it
+ * @throws Error that says what is wrong with it
+ */
+export async function compileBuilderFile(path: string, shorthands: ColumnDefinitions): Promise<BuilderFile> {
+  const { irreversible, contractRequires } = readDirectives(await readFile(path, 'utf8'));
+  const module = await loadBuilderFile(path);
+  const all = { ...shorthands, ...module.shorthands };
+  if (typeof module.up !== 'function') throw new Error('it exports no function "up"');
+  const common = { contractRequires, shorthands: all };
+  try {
+    const up = await compiled(module.up, all, false);
+    const down = irreversible ? null : await compiledDown(module, all);
+    return { up, down, program: null, ...common };
+  } catch (error) {
+    if (!(error instanceof AsksDatabase)) throw error;
+    return { up: nothing, down: null, program: { path, shorthands: all }, ...common };
+  }
+}
+
+const nothing: MigrationScript = { transaction: true, statements: [''] };
+
+export async function loadBuilderFile(path: string): Promise<BuilderModule> {
+  try {
+    const module = await jiti.import<BuilderModule & { default?: BuilderModule }>(path);
+    return module.up === undefined && module.default !== undefined ? module.default : module;
+  } catch (cause) {
+    throw new Error(`it cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+/** No "down": the builder turns "up" around, where it can. `false`: there is none. */
+async function compiledDown(
+  { up, down }: BuilderModule,
+  shorthands: ColumnDefinitions,
+): Promise<MigrationScript | null> {
+  if (down === false) return null;
+  if (typeof down === 'function') return compiled(down, shorthands, false);
+  try {
+    return await compiled(up as Exclude<Action, false | undefined>, shorthands, true);
+  } catch (error) {
+    if (error instanceof AsksDatabase) throw error;
+    return null; // "Impossible to automatically infer down migration"
+  }
+}
+
+async function compiled(
+  action: Exclude<Action, false | undefined>,
+  shorthands: ColumnDefinitions,
+  reverse: boolean,
+): Promise<MigrationScript> {
+  const builder = new MigrationBuilder(noDatabase, shorthands, false, silent);
+  if (reverse) builder.enableReverseMode();
+  await act(action, builder);
+  return scriptOfSteps(builder);
+}
+
+/** Its own rule: two parameters mean a callback. */
+export async function act(action: Exclude<Action, false | undefined>, builder: MigrationBuilder): Promise<void> {
+  if (action.length === 2) await new Promise<void>((resolve) => action(builder, resolve));
+  else await action(builder);
+}
+
+/** An "up" that does nothing is fine: teams keep such files in the place of one that was withdrawn. */
+export async function scriptOfSteps(builder: MigrationBuilder): Promise<MigrationScript> {
+  try {
+    return (await scriptOf(`${builder.getSqlSteps().join('\n')}\n`, !builder.isUsingTransaction())) ?? nothing;
+  } catch (cause) {
+    throw new Error(`in the SQL it makes, ${cause instanceof Error ? cause.message : cause}`, { cause });
+  }
+}
+
+/** Its SQL is known only where it runs. */
+class AsksDatabase extends Error {}
+
+const asks = (): never => {
+  throw new AsksDatabase();
+};
+const noDatabase = { query: asks, select: asks };
+/** The builder's warnings are for a terminal. */
+export const silent = { debug() {}, info() {}, warn() {}, error() {} };
