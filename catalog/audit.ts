@@ -8,7 +8,18 @@ import type { AuditEntriesTable } from './schema.ts';
 export type AuditEntry = {
   /** resource.verb, as 'tenant.create'. */
   action: string;
-  targetType: 'tenant' | 'cluster' | 'database' | 'operation' | 'plan' | 'api_key' | 'signing_key' | 'installation';
+  targetType:
+    | 'tenant'
+    | 'cluster'
+    | 'database'
+    | 'operation'
+    | 'plan'
+    | 'api_key'
+    | 'signing_key'
+    | 'installation'
+    | 'rollout'
+    | 'release'
+    | 'target_group';
   targetId?: string;
   operationId?: OperationId;
   /** Never a secret; names of people's things only where the change is about them. */

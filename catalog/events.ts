@@ -15,7 +15,14 @@ export type EventType =
   | 'tenant.updated.v1'
   | 'database.role_mended.v1'
   | 'cluster.registered.v1'
-  | 'cluster.health_changed.v1';
+  | 'cluster.health_changed.v1'
+  | 'rollout.awaiting_approval.v1'
+  | 'rollout.started.v1'
+  | 'rollout.paused.v1'
+  | 'rollout.resumed.v1'
+  | 'rollout.halted.v1'
+  | 'rollout.aborted.v1'
+  | 'rollout.finished.v1';
 
 export type NewEvent = { type: EventType; tenantId?: TenantId; payload: Record<string, unknown> };
 

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { catalogFault } from '../../catalog/errors.ts';
 import { isFault } from '../../platform/errors.ts';
 import { parseAddress } from '../../platform/postgres/address.ts';
-import { lockDurationMs, type QueueBackend, stalledIntervalMs } from './queue-backend.ts';
+import { type JobData, lockDurationMs, type QueueBackend, stalledIntervalMs } from './queue-backend.ts';
 
 const bull = withBackend(createPostgresBackend);
 const schema = 'bullmq';
@@ -19,9 +19,9 @@ export async function openPostgresBackend({ url }: { url: string }): Promise<Que
   const connection = connectionOf(url);
   await migrate(connection);
   return {
-    openQueue: (name) => new bull.Queue<{ operationId: string }>(name, { connection: { ...connection, schema } }),
+    openQueue: (name) => new bull.Queue<JobData>(name, { connection: { ...connection, schema } }),
     openWorker: (name, concurrency, handle) =>
-      new bull.Worker<{ operationId: string }>(name, handle, {
+      new bull.Worker<JobData>(name, handle, {
         connection: { ...connection, schema },
         concurrency,
         lockDuration: lockDurationMs,

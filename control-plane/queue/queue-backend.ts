@@ -1,13 +1,16 @@
 // Owns the part of BullMQ that Freehold uses, as types that both of its backends fit.
 
-export type Job = { data: { operationId: string } };
+/** Ids and nothing else: what is lost here is found in the catalog. */
+export type JobData = { operationId: string } | { rolloutId: string; share: number };
+
+export type Job = { data: JobData };
 
 export type JobOptions = { delay?: number; jobId?: string; removeOnComplete: boolean; removeOnFail: boolean };
 
 export type AddedJob = { remove(): Promise<unknown> };
 
 export type Queue = {
-  add(name: string, data: Job['data'], options: JobOptions): Promise<AddedJob>;
+  add(name: string, data: JobData, options: JobOptions): Promise<AddedJob>;
   getJobCounts(...types: ('waiting' | 'active' | 'delayed' | 'prioritized')[]): Promise<Record<string, number>>;
   on(event: 'error', listener: (error: Error) => void): unknown;
   close(): Promise<void>;

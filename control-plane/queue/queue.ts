@@ -4,6 +4,7 @@ import { SchemaMigrationRequiredError, SchemaVersionMismatchError } from 'bullmq
 import type { OperationId } from '../../catalog/ids.ts';
 import type { OperationLane } from '../../catalog/schema.ts';
 import type { Log } from '../../platform/log.ts';
+import { createFleetQueue, type FleetQueue } from './fleet-queue.ts';
 import { createHandOver, type HandOver, nudgeAfterHandOverMs } from './hand-over.ts';
 import { openPostgresBackend } from './postgres-backend.ts';
 import type { AddedJob, QueueBackend, Worker } from './queue-backend.ts';
@@ -29,6 +30,8 @@ export type QueueDeps = {
 };
 
 export type OperationQueue = {
+  /** The shares of rollouts: a queue and workers of their own, so that nobody who waits for an operation waits for them. */
+  readonly fleet: FleetQueue;
   /** Never throws and never takes longer than a second: the caller's answer does not depend on the queue. */
   wake(operationId: OperationId, lane: OperationLane, delayMs?: number): Promise<void>;
   /** As wake, for a caller that comes back: at most one such nudge is taken in 15 s for each operation. */
@@ -109,7 +112,10 @@ export async function createQueue(deps: QueueDeps): Promise<OperationQueue> {
     });
   };
 
+  const fleet = createFleetQueue(backend, { log, report, withinMs: (work) => withinMs(work, wakeMaxMs) });
+
   return {
+    fleet,
     wake,
     wakeAgain: async (id, lane) =>
       void (await add(id, lane, { jobId: `again-${id}-${Math.floor(Date.now() / againEveryMs)}` })),
@@ -127,11 +133,9 @@ export async function createQueue(deps: QueueDeps): Promise<OperationQueue> {
         }
       });
       if (handOver) handOvers.set(lane, hand);
-      const worker = backend.openWorker(
-        queueNames[lane],
-        concurrency,
-        async ({ data }) => void (await hand.run(data.operationId as OperationId)),
-      );
+      const worker = backend.openWorker(queueNames[lane], concurrency, async ({ data }) => {
+        if ('operationId' in data) await hand.run(data.operationId as OperationId);
+      });
       worker.on('error', (error) => {
         observe({ type: 'worker-error', lane });
         report(error);
@@ -144,7 +148,7 @@ export async function createQueue(deps: QueueDeps): Promise<OperationQueue> {
     },
     health: () => backend.check(),
     async close() {
-      await Promise.all([...handOvers.values(), ...workers].map((it) => it.close()));
+      await Promise.all([fleet, ...handOvers.values(), ...workers].map((it) => it.close()));
       await Promise.all(Object.values(queues).map((queue) => queue.close()));
       await backend.close();
       log.debug({ queue: url.split(':')[0] }, 'queue closed');

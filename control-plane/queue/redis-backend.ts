@@ -5,7 +5,7 @@ import { Redis } from 'ioredis';
 import { catalogFault } from '../../catalog/errors.ts';
 import { isFault } from '../../platform/errors.ts';
 import type { Log } from '../../platform/log.ts';
-import { lockDurationMs, type QueueBackend, stalledIntervalMs } from './queue-backend.ts';
+import { type JobData, lockDurationMs, type QueueBackend, stalledIntervalMs } from './queue-backend.ts';
 
 const connectTimeoutMs = 1_000;
 /** A Redis that comes back is noticed within this. */
@@ -28,11 +28,11 @@ export async function openRedisBackend({ url, log, prefix = 'freehold' }: RedisB
     throw error instanceof Error && isFault(error) ? error : unavailable(error);
   }
   return {
-    openQueue: (name) => new Queue<{ operationId: string }>(name, { connection: adder, prefix }),
+    openQueue: (name) => new Queue<JobData>(name, { connection: adder, prefix }),
     openWorker(name, concurrency, handle) {
       const connection = connect(url, { maxRetriesPerRequest: null }, log);
       workers.push(connection);
-      return new Worker<{ operationId: string }>(name, handle, {
+      return new Worker<JobData>(name, handle, {
         connection,
         prefix,
         concurrency,

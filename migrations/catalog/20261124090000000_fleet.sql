@@ -95,6 +95,8 @@ create table rollouts (
   version integer not null default 1,
   created_at timestamptz not null default now(),
   started_at timestamptz,
+  -- The budget counts what ended after this: a resume lets pass what a person has seen.
+  budget_from timestamptz not null default now(),
   finished_at timestamptz,
   check ((kind = 'exec') = (statement is not null)),
   check ((kind = 'exec') = (release_id is null))
@@ -148,6 +150,9 @@ create table rollout_members (
   primary key (rollout_id, database_id)
 );
 create index rollout_members_work on rollout_members (rollout_id, state, wave, next_attempt_at);
+-- The next of each cluster.
+create index rollout_members_open on rollout_members (rollout_id, cluster_id, wave, next_attempt_at)
+  where state in ('pending', 'running');
 create index rollout_members_of_database on rollout_members (database_id);
 
 -- What the schema of a version must look like, read once from a database made for it.

@@ -1,0 +1,40 @@
+// Owns what a worker needs of control-plane/postgres to bring one database to its target, and of the catalog to know the target.
+import type { DatabaseId, ReleaseId } from '../../../catalog/ids.ts';
+import type { MemberError } from '../../../catalog/rollout-policy.ts';
+import type { LaneVersions } from '../../../catalog/schema.ts';
+import type { Lane } from '../../migration-files/migration-file.ts';
+
+export type MigrateOptions = {
+  direction: 'up' | 'down';
+  /** Written into the ledger beside each file. */
+  run: string;
+  actor: string;
+  lockTimeoutMs: number;
+  lockRetries: number;
+  statementTimeoutMs: number;
+  probe: string | null;
+  signal?: AbortSignal;
+};
+
+export type MigrateOutcome = {
+  outcome: 'done' | 'noop';
+  lanes: LaneVersions;
+  from: string | null;
+  to: string;
+  durationMs: number;
+  lockWaitMs: number;
+};
+
+/** What it throws for a database that refuses has `error` and `lockWaitMs`. */
+export type Migrator = {
+  migrate(id: DatabaseId, target: Lane, options: MigrateOptions): Promise<MigrateOutcome>;
+  execOnce(id: DatabaseId, run: string, statement: string, options: MigrateOptions): Promise<MigrateOutcome>;
+};
+
+export type LaneOf = (release: ReleaseId) => Promise<Lane>;
+
+export function memberErrorOf(error: unknown): { error: MemberError; lockWaitMs: number } | undefined {
+  if (!(error instanceof Error) || !('error' in error)) return undefined;
+  const { error: told, lockWaitMs } = error as { error: MemberError; lockWaitMs?: number };
+  return { error: told, lockWaitMs: lockWaitMs ?? 0 };
+}

@@ -1,0 +1,73 @@
+// Owns one share of a rollout's work: up to four databases at once, turn by turn, until there is nothing to take. It stops
+// taking the moment the rollout is not running any more or the process is to end; what is in flight is finished and recorded.
+import type { RolloutId } from '../../../catalog/ids.ts';
+import type { CatalogDb } from '../../../catalog/open-catalog.ts';
+import type { ClaimedMember, MemberResult } from '../../../catalog/rollout-members.ts';
+import { handsOfPump } from '../../../catalog/rollout-shares.ts';
+import { findRollout } from '../../../catalog/rollouts.ts';
+import type { Log } from '../../../platform/log.ts';
+import { holdMembers } from './held-members.ts';
+import { migrateMember } from './migrate-member.ts';
+import type { LaneOf, Migrator } from './migrator.ts';
+import { takeTurn } from './take-turn.ts';
+
+export type PumpDeps = {
+  readonly catalog: CatalogDb;
+  readonly databases: Migrator;
+  readonly laneOf: LaneOf;
+  readonly log: Log;
+  /** Names this process in the leases. */
+  readonly holder: string;
+  /** Moves the rollout on when nothing is left to take. @returns whether there may be more now */
+  readonly drive: (id: RolloutId) => Promise<boolean>;
+  readonly leaseMs?: number;
+  /** For tests: before a database is touched. */
+  readonly observe?: (member: ClaimedMember) => Promise<void>;
+};
+
+/** Longer than any pause of a healthy process; a member of one that died is taken again after it. */
+const leaseDefaultMs = 30_000;
+
+export type PumpEnd = { members: number };
+
+/** @throws what the catalog throws: members in hand are found by their leases */
+export async function pump(deps: PumpDeps, rolloutId: RolloutId, stop?: AbortSignal): Promise<PumpEnd> {
+  const { catalog, databases, log, holder, leaseMs = leaseDefaultMs } = deps;
+  const first = await findRollout(catalog, rolloutId);
+  if (first?.state !== 'running') return { members: 0 };
+  const target = first.release_id === null ? undefined : await deps.laneOf(first.release_id);
+  const held = holdMembers({ db: catalog, log, leaseMs }, rolloutId);
+  const inFlight = new Set<Promise<void>>();
+  let finished: MemberResult[] = [];
+  let members = 0;
+  try {
+    for (;;) {
+      const results = finished;
+      finished = [];
+      const claimedAtMs = performance.now();
+      const max = stop?.aborted === true ? 0 : handsOfPump - inFlight.size;
+      const version = target?.version ?? null;
+      const turn = await takeTurn(catalog, { rolloutId, version, results, holder, leaseMs, max });
+      for (const member of turn.claimed) {
+        members++;
+        const signal = held.hold(member, claimedAtMs);
+        const work = (async () => {
+          await deps.observe?.(member);
+          finished.push(await migrateMember(databases, turn.rollout, target, member, signal));
+          held.release(member.databaseId);
+        })().finally(() => inFlight.delete(work));
+        inFlight.add(work);
+      }
+      if (inFlight.size > 0) await Promise.race(inFlight);
+      else if (finished.length === 0 && !(await goesOn(deps, rolloutId, stop))) return { members };
+    }
+  } finally {
+    // Not left behind: whoever closes the process waits for what is in flight.
+    await Promise.allSettled(inFlight);
+    held.stop();
+  }
+}
+
+async function goesOn({ drive }: PumpDeps, id: RolloutId, stop: AbortSignal | undefined): Promise<boolean> {
+  return stop?.aborted !== true && (await drive(id));
+}
