@@ -1,0 +1,40 @@
+// Maintenance windows in local time, over midnight and over the change to summer time.
+import { expect, test } from 'vitest';
+import { maintenanceWindowSchema } from '../../catalog/maintenance-window.ts';
+import { isOpen } from '../../control-plane/rollouts/drive/windows.ts';
+
+const window = (input: object) => maintenanceWindowSchema.parse(input);
+
+test.each([
+  // 2026-11-24 is a Tuesday.
+  ['inside', { days: [2], from: '22:00', to: '23:00' }, '2026-11-24T22:30:00Z', true],
+  ['its end is outside', { days: [2], from: '22:00', to: '23:00' }, '2026-11-24T23:00:00Z', false],
+  ['another day', { days: [3], from: '22:00', to: '23:00' }, '2026-11-24T22:30:00Z', false],
+  [
+    'after midnight it is still the day on which it began',
+    { days: [2], from: '22:00', to: '02:00' },
+    '2026-11-25T01:00:00Z',
+    true,
+  ],
+  [
+    'the morning before does not belong to it',
+    { days: [2], from: '22:00', to: '02:00' },
+    '2026-11-24T01:00:00Z',
+    false,
+  ],
+  ['Sunday after Saturday', { days: [6], from: '23:00', to: '01:00' }, '2026-11-29T00:30:00Z', true],
+  ['in the zone', { timezone: 'Europe/Zurich', days: [2], from: '23:00', to: '23:59' }, '2026-11-24T22:30:00Z', true],
+  [
+    'in summer time',
+    { timezone: 'Europe/Zurich', days: [2], from: '23:00', to: '23:59' },
+    '2026-06-30T21:30:00Z',
+    true,
+  ],
+  ['equal ends are a whole day', { days: [2], from: '06:00', to: '06:00' }, '2026-11-25T05:59:00Z', true],
+])('%s', (_, input, at, open) => {
+  expect(isOpen(window(input), new Date(at))).toBe(open);
+});
+
+test('no window is always open', () => {
+  expect(isOpen(null, new Date(0))).toBe(true);
+});
