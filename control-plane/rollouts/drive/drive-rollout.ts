@@ -15,7 +15,7 @@ export type DriveDeps = {
   readonly catalog: CatalogDb;
   readonly laneOf: (release: ReleaseId) => Promise<Lane>;
   /** Whom the selection names now, for those that came late. */
-  readonly selected: (tx: CatalogTx, selection: Selection) => Promise<readonly DatabaseId[]>;
+  readonly selected: (tx: CatalogTx, lane: string, selection: Selection) => Promise<readonly DatabaseId[]>;
   readonly moveHead: (tx: CatalogTx, lane: string, release: ReleaseId, actor: string) => Promise<void>;
   readonly log: Log;
 };
@@ -84,6 +84,6 @@ async function followFleet(
   // Whom a list of databases names was known at the beginning.
   if (rollout.selection.databases !== undefined) return 0;
   const whole = Object.keys(rollout.selection).length === 0;
-  const among = whole ? null : await deps.selected(tx, rollout.selection);
+  const among = whole ? null : await deps.selected(tx, rollout.lane, rollout.selection);
   return addLateMembers(tx, rollout.id, { lane: rollout.lane, hash, wave: last.position, among });
 }
