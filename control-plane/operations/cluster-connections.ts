@@ -8,25 +8,35 @@ import type { CatalogDb } from '../../catalog/open-catalog.ts';
 import type { Log } from '../../platform/log.ts';
 import type { PostgresAddress } from '../../platform/postgres/address.ts';
 import type { Sealer } from '../../platform/sealing.ts';
-import type { Lane } from '../migration-files/migration-file.ts';
 import { type ClusterAdmins, createClusterAdmins } from '../postgres/cluster-admin.ts';
 import { adminDatabase, provisionerRole } from '../postgres/cluster-names.ts';
 import { createTenantDatabases, type TenantDatabases } from '../postgres/tenant-database.ts';
+import type { HeadLanes } from './head-lanes.ts';
 
-export type ClusterConnections = { clusters: ClusterAdmins; databases: TenantDatabases; close(): Promise<void> };
+export type ClusterConnections = {
+  clusters: ClusterAdmins;
+  databases: TenantDatabases;
+  /** @throws Fault database_incomplete */
+  addressOf(id: DatabaseId, login: Login): Promise<PostgresAddress>;
+  /** The provisioner's. @throws Fault cluster_not_found */
+  serverOf(id: ClusterId): Promise<PostgresAddress>;
+  close(): Promise<void>;
+};
 
-export type ClusterConnectionsDeps = { catalog: CatalogDb; sealer: Sealer; lanes: readonly Lane[]; log: Log };
+export type ClusterConnectionsDeps = { catalog: CatalogDb; sealer: Sealer; heads: HeadLanes; log: Log };
 
-export function connectClusters({ catalog, sealer, lanes, log }: ClusterConnectionsDeps): ClusterConnections {
+export function connectClusters({ catalog, sealer, heads, log }: ClusterConnectionsDeps): ClusterConnections {
   const clusters = createClusterAdmins({ addressOf: (id) => provisionerAddress(catalog, sealer, id), sealer, log });
   const databases = createTenantDatabases({
     addressOf: (id, login) => loginAddress(catalog, sealer, id, login),
-    lanes,
+    heads,
     log,
   });
   return {
     clusters,
     databases,
+    addressOf: (id, login) => loginAddress(catalog, sealer, id, login),
+    serverOf: (id) => provisionerAddress(catalog, sealer, id),
     close: async () => void (await Promise.all([clusters.close(), databases.close()])),
   };
 }

@@ -86,7 +86,7 @@ async function rowsOrNone<R>(session: Session, sql: string): Promise<R[]> {
 }
 
 const identitySql = 'select database_id as "databaseId", tenant_id as "tenantId" from freehold.identity';
-const ledgerSql = 'select lane, name, hash from freehold.ledger order by lane, name';
+const ledgerSql = "select lane, name, hash from freehold.ledger where lane <> 'exec' order by lane, name";
 
 const grantsOf = (acl: string, owner: string) => `coalesce((select json_agg(json_build_object('grantee', g.grantee,
     'privileges', g.privileges) order by g.grantee)

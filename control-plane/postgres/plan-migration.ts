@@ -1,44 +1,157 @@
-// Owns the decision what is missing in one database, and the one message that brings it there. Pure: it is tested without
-// a server, and the same message serves every database that stands at the same point.
+// Owns the decision what is missing in one database (or what is to be undone there), and the one message that does it. Pure: it
+// is tested without a server, and the same message serves every database that stands at the same point.
 import { catalogFault } from '../../catalog/errors.ts';
 import type { Lane, MigrationFile } from '../migration-files/migration-file.ts';
 
 export type AppliedFile = { lane: string; name: string; hash: string };
-export type PendingFile = MigrationFile & { lane: string /** Where its text begins in the message. */; offset: number };
-export type MigrationPlan = { files: PendingFile[]; message: string };
+export type PendingFile = {
+  lane: string;
+  name: string;
+  text: string /** Where its text begins in the message. */;
+  offset: number;
+};
+/** `files` and `message` come first; then `alone`, a file that must stand outside of a transaction. */
+export type MigrationPlan = {
+  files: PendingFile[];
+  message: string;
+  alone: { lane: string; file: MigrationFile } | undefined;
+};
+/** On whose account and with which patience. The first words of every file put the session back into this state (M16). */
+export type MigrationFrame = {
+  owner: string;
+  run: string;
+  actor: string;
+  lockTimeoutMs: number;
+  statementTimeoutMs: number;
+};
+export type PlanInput = {
+  lanes: readonly Lane[];
+  applied: readonly AppliedFile[];
+  /** False: the ledger has no column for the actor yet, and `run` must be a uuid. */
+  withActor: boolean;
+  frame: MigrationFrame;
+};
 
 /** The lock of node-pg-migrate's own command line, so that it and we never work in one database at once (D11). */
 export const migrationLockId = '7241865325823964';
+/** The one-off statements in the ledger: no lane that has versions. */
+export const execLane = 'exec';
+/** The second file of the core lane brings the columns that later bookkeeping writes. */
+const actorSince = { lane: 'core', name: '20261124100000000_ledger-of-runs' };
 
 /**
  * The message takes the lock, checks that the ledger is still as it was read (else SQLSTATE ZF010) and runs file after
- * file. The server runs one message as one transaction: all of it happens or nothing.
- * @throws Fault migration_invalid where the database has what the lanes do not have
+ * file. The server runs one message as one transaction: all of it happens or nothing; a file that ends the transaction by
+ * itself is found before it is booked (ZF011).
+ * @throws Fault release_history_changed where the database has what the lanes do not have; migration_invalid for a program
  */
-export function planMigration(lanes: readonly Lane[], applied: readonly AppliedFile[], run: string): MigrationPlan {
+export function planMigration({ lanes, applied, frame, ...input }: PlanInput): MigrationPlan {
   const files: PendingFile[] = [];
-  let message = `select pg_catalog.pg_advisory_xact_lock(${migrationLockId});\n${ledgerGuard(applied.length)}`;
+  let { withActor } = input;
+  let message = opening(frame, applied.length);
   for (const lane of lanes) {
     for (const file of pendingOf(lane, applied)) {
-      message += `set local search_path = ${searchPaths[lane.name]};\n`;
-      files.push({ ...file, lane: lane.name, offset: message.length });
-      message += `${textOf(file)}\n;\n${bookkeeping(lane.name, file, run)}`;
+      if (file.program !== null)
+        throw invalid(lane.name, `${file.name} asks the database while it runs; write it as SQL`);
+      if (!file.up.transaction) return { files, message, alone: { lane: lane.name, file } };
+      message += cleanState(frame, lane.name);
+      const text = textOf(file.up.statements);
+      files.push({ lane: lane.name, name: file.name, text, offset: message.length });
+      message += `${text}\n;\n${sameTransaction}${cleanState(frame, 'core')}`;
+      if (lane.name === actorSince.lane && file.name === actorSince.name) withActor = true;
+      message += bookkeeping(lane.name, file, frame, withActor);
     }
   }
-  return { files, message };
+  return { files, message, alone: undefined };
+}
+
+/** @throws Fault not_reversible where a file has no way back or is not the one that was applied */
+export function planUndo({ lanes, applied, frame }: PlanInput, undo: readonly MigrationFile[]): MigrationPlan {
+  const files: PendingFile[] = [];
+  let message = opening(frame, applied.length);
+  for (const lane of lanes) {
+    const kept = new Set(lane.files.map((file) => file.name));
+    const doomed = applied.filter((file) => file.lane === lane.name && !kept.has(file.name)).reverse();
+    for (const { name, hash } of doomed) {
+      const file = undo.find((candidate) => candidate.name === name && candidate.hash === hash);
+      if (file?.down == null) throw catalogFault('not_reversible', `${name} declares no way back; nothing was undone.`);
+      if (!file.down.transaction) return { files, message, alone: { lane: lane.name, file } };
+      message += cleanState(frame, lane.name);
+      const text = textOf(file.down.statements);
+      files.push({ lane: lane.name, name, text, offset: message.length });
+      message += `${text}\n;\n${sameTransaction}${cleanState(frame, 'core')}${unbookkeeping(lane.name, name)}`;
+    }
+  }
+  return { files, message, alone: undefined };
 }
 
 /** The file whose text holds this position (1-based, as PostgreSQL reports it), or undefined. */
 export function fileAt(plan: MigrationPlan, position: number): { file: PendingFile; line: number } | undefined {
   const file = plan.files.findLast((candidate) => candidate.offset < position);
-  if (file === undefined || position > file.offset + textOf(file).length) return undefined;
+  if (file === undefined || position > file.offset + file.text.length) return undefined;
   return { file, line: plan.message.slice(file.offset, position - 1).split('\n').length };
 }
 
-const textOf = ({ up }: MigrationFile): string => up.statements.join('\n;\n');
+/** What makes a file that ran outside of a transaction an applied one, or one that is undone. */
+export function recordAlone(
+  { lane, file }: NonNullable<MigrationPlan['alone']>,
+  direction: 'up' | 'down',
+  frame: MigrationFrame,
+  expected: number,
+): string {
+  const change = direction === 'up' ? bookkeeping(lane, file, frame, true) : unbookkeeping(lane, file.name);
+  return `${ledgerGuard(expected)}${change}delete from freehold.progress where lane = ${literal(lane)} and name = ${literal(progressName(file, direction))};\n`;
+}
+
+/** Under which name the progress of a file is kept: up and down of one file are two things. */
+export function progressName(file: MigrationFile, direction: 'up' | 'down'): string {
+  return direction === 'up' ? file.name : `${file.name} (down)`;
+}
+
+/** Someone ran node-pg-migrate's own command line: what it did becomes a part of the ledger, in its order. */
+export function adoptionMessage(
+  lane: string,
+  files: readonly MigrationFile[],
+  frame: MigrationFrame,
+  expected: number,
+) {
+  const rows = files.map(
+    ({ name, hash }) =>
+      `(${[lane, name, hash].map(literal).join(', ')}, 'node-pg-migrate', 0, ${literal(frame.run)}, ${literal(frame.actor)})`,
+  );
+  return `${opening(frame, expected)}insert into freehold.ledger (lane, name, hash, applied_by, duration_ms, run, actor)
+values ${rows.join(', ')};\n`;
+}
+
+export function opening(frame: MigrationFrame, expected: number): string {
+  return `set local lock_timeout = ${Math.trunc(frame.lockTimeoutMs)};
+select pg_catalog.pg_advisory_xact_lock(${migrationLockId});\n${ledgerGuard(expected)}`;
+}
+
+/** Whatever the file before has set is undone: role, paths, timeouts and everything else a session can set. */
+export function cleanState(frame: MigrationFrame, lane: string): string {
+  return `reset all; set role ${frame.owner};
+set local lock_timeout = ${Math.trunc(frame.lockTimeoutMs)}; set local statement_timeout = ${Math.trunc(frame.statementTimeoutMs)};
+set local search_path = ${searchPathOf(lane)}; set local freehold.transaction = 'same';\n`;
+}
 
 // pg_catalog is searched first by itself; pg_temp is named so that it comes last.
-const searchPaths: Readonly<Record<string, string>> = { core: 'freehold, pg_temp', tenant: 'public, pg_temp' };
+export function searchPathOf(lane: string): string {
+  return lane === 'core' ? 'freehold, pg_temp' : 'public, pg_temp';
+}
+
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+const textOf = (statements: readonly string[]): string => statements.join('\n;\n');
+
+/** A setting of the transaction is gone when the transaction is. */
+export const sameTransaction = `do $guard$ begin
+  if current_setting('freehold.transaction', true) is distinct from 'same' then
+    raise exception using errcode = 'ZF011', message = 'the migration ended its transaction or reset all settings by itself';
+  end if;
+end $guard$;\n`;
 
 function pendingOf(lane: Lane, applied: readonly AppliedFile[]): MigrationFile[] {
   const there = applied.filter((file) => file.lane === lane.name);
@@ -64,7 +177,7 @@ declare
   found_rows integer := 0;
 begin
   if to_regclass('freehold.ledger') is not null then
-    execute 'select count(*) from freehold.ledger' into found_rows;
+    execute 'select count(*) from freehold.ledger where lane <> ''${execLane}''' into found_rows;
   end if;
   if found_rows <> ${expected} then
     raise exception using errcode = 'ZF010', message = 'the ledger has moved on';
@@ -73,13 +186,20 @@ end $guard$;
 `;
 }
 
-/** Names and hashes are checked by read-folder.ts against patterns without quotes. */
-function bookkeeping(lane: string, { name, hash }: MigrationFile, run: string): string {
-  const ledger = `insert into freehold.ledger (lane, name, hash, duration_ms, run)
-values ('${lane}', '${name}', '${hash}', extract(epoch from clock_timestamp() - now()) * 1000, '${run}');\n`;
+function bookkeeping(lane: string, { name, hash }: MigrationFile, frame: MigrationFrame, withActor: boolean): string {
+  const [columns, values] = withActor
+    ? ['run, actor', `${literal(frame.run)}, ${literal(frame.actor)}`]
+    : ['run', /^[0-9a-f-]{36}$/.test(frame.run) ? literal(frame.run) : `pg_catalog.md5(${literal(frame.run)})::uuid`];
+  const ledger = `insert into freehold.ledger (lane, name, hash, duration_ms, ${columns})
+values (${[lane, name, hash].map(literal).join(', ')}, extract(epoch from clock_timestamp() - now()) * 1000, ${values});\n`;
   return lane === 'tenant'
-    ? `${ledger}insert into public.pgmigrations (name, run_on) values ('${name}', now());\n`
+    ? `${ledger}insert into public.pgmigrations (name, run_on) values (${literal(name)}, now());\n`
     : ledger;
+}
+
+function unbookkeeping(lane: string, name: string): string {
+  const ledger = `delete from freehold.ledger where lane = ${literal(lane)} and name = ${literal(name)};\n`;
+  return lane === 'tenant' ? `${ledger}delete from public.pgmigrations where name = ${literal(name)};\n` : ledger;
 }
 
 function invalid(lane: string, what: string) {

@@ -1,22 +1,29 @@
 // Owns every act inside one tenant database: its lanes and its identity row. Always as the _mig login with SET ROLE to the
 // owner, so nothing here can reach another database, and whatever a migration makes belongs to the owner.
-import { randomUUID } from 'node:crypto';
 import { catalogFault } from '../../catalog/errors.ts';
 import type { DatabaseId, TenantId } from '../../catalog/ids.ts';
 import { type Login, namesOf } from '../../catalog/names.ts';
 import type { LaneVersions } from '../../catalog/schema.ts';
 import type { PostgresAddress } from '../../platform/postgres/address.ts';
-import { PostgresError } from '../../platform/postgres/errors.ts';
 import { openSession, type Session } from '../../platform/postgres/session.ts';
 import { createSessionPool } from '../../platform/postgres/session-pool.ts';
 import { versionsOf } from '../migration-files/lane-hash.ts';
 import type { Lane } from '../migration-files/migration-file.ts';
+import { bringToHeads } from './bring-to-heads.ts';
 import { type DatabaseInspection, inspectDatabase } from './inspect-database.ts';
-import { type AppliedFile, fileAt, type MigrationPlan, planMigration } from './plan-migration.ts';
+import { execAndTell, type MigrateOptions, type MigrateOutcome, migrateAndTell } from './migrate-and-tell.ts';
+import { readLedger } from './read-ledger.ts';
+import type { LookForBlockers } from './watch-lock-waits.ts';
+
+export { DatabaseMigrationFailed } from './describe-migration-error.ts';
+export type { MigrateOptions, MigrateOutcome } from './migrate-and-tell.ts';
 
 export type TenantDatabasesDeps = {
   addressOf(databaseId: DatabaseId, login: Login): Promise<PostgresAddress>;
-  lanes: readonly Lane[];
+  /** What a new database is brought to. */
+  heads(): Promise<readonly Lane[]>;
+  /** Who stands before a waiting backend; a tenant's login may not see it (template.sql). Without it nobody is named. */
+  lookForBlockers?(databaseId: DatabaseId): LookForBlockers;
   log: { info(fields: object, message: string): void };
 };
 
@@ -24,8 +31,20 @@ export type Identity = { databaseId: string; tenantId: TenantId | null };
 
 export interface TenantDatabases {
   probeLanes(id: DatabaseId): Promise<LaneVersions>;
-  /** All pending files of all lanes in one message and one transaction, with their bookkeeping. */
+  /** Every lane to its head: all pending files in one message and one transaction, as far as they may stand in one. */
   applyLanes(id: DatabaseId): Promise<LaneVersions>;
+  /**
+   * One lane to a target, on the account of a run. Repeated, it goes on where it was.
+   * @throws DatabaseMigrationFailed; the signal's reason
+   */
+  migrate(id: DatabaseId, target: Lane, options: MigrateOptions): Promise<MigrateOutcome>;
+  /** One statement in one transaction, once per run and database. @throws DatabaseMigrationFailed; the signal's reason */
+  execOnce(
+    id: DatabaseId,
+    run: string,
+    statement: string,
+    options: Omit<MigrateOptions, 'run'>,
+  ): Promise<MigrateOutcome>;
   /** Only where it is unclaimed or already this tenant's, else Fault identity_mismatch. */
   stampIdentity(id: DatabaseId, tenantId: TenantId): Promise<void>;
   clearIdentity(id: DatabaseId, tenantId: TenantId): Promise<void>;
@@ -42,7 +61,8 @@ export interface TenantDatabases {
   close(): Promise<void>;
 }
 
-export function createTenantDatabases({ addressOf, lanes, log }: TenantDatabasesDeps): TenantDatabases {
+export function createTenantDatabases(deps: TenantDatabasesDeps): TenantDatabases {
+  const { addressOf, heads, log } = deps;
   const pool = createSessionPool({
     open: async (key) =>
       openSession(await addressOf(key as DatabaseId, 'mig'), {
@@ -62,22 +82,25 @@ export function createTenantDatabases({ addressOf, lanes, log }: TenantDatabases
       return act(session);
     });
 
+  const migrating = (id: DatabaseId) => ({
+    asOwner: <T>(act: (session: Session) => Promise<T>) => asOwner(id, act),
+    readOnlyAddress: () => addressOf(id, 'ro'),
+    look: deps.lookForBlockers?.(id),
+    owner: namesOf(id).owner,
+  });
+
   const prewarmed = new Set<DatabaseId>();
 
   return {
-    probeLanes: (id) => asOwner(id, async (session) => versionsOf(await readLedger(session))),
-    applyLanes: (id) =>
-      asOwner(id, async (session) => {
-        for (let attempt = 1; ; attempt += 1) {
-          const applied = await readLedger(session);
-          const plan = planMigration(lanes, applied, randomUUID());
-          if (plan.files.length === 0) return versionsOf(applied);
-          if (await run(session, plan, attempt)) {
-            log.info({ databaseId: id, files: plan.files.map((file) => file.name) }, 'migrations applied');
-            return versionsOf(await readLedger(session));
-          }
-        }
-      }),
+    probeLanes: (id) => asOwner(id, async (session) => versionsOf((await readLedger(session)).applied)),
+    async applyLanes(id) {
+      const lanes = await heads();
+      const { versions, files } = await asOwner(id, (session) => bringToHeads(session, lanes, namesOf(id).owner));
+      if (files.length > 0) log.info({ databaseId: id, files }, 'migrations applied');
+      return versions;
+    },
+    migrate: (id, target, options) => migrateAndTell(migrating(id), target, options),
+    execOnce: (id, run, statement, options) => execAndTell(migrating(id), statement, { ...options, run }),
     stampIdentity: (id, tenantId) => {
       prewarmed.delete(id);
       return asOwner(id, (session) => changeIdentity(session, stampSql, id, tenantId));
@@ -112,8 +135,6 @@ export function createTenantDatabases({ addressOf, lanes, log }: TenantDatabases
 const sessionsMax = 64;
 /** A claim that was acknowledged must survive a crash of the cluster, whatever the default there is. */
 const durable = { synchronous_commit: 'on' };
-/** Another worker or node-pg-migrate's command line was faster; twice in a row is already odd. */
-const attemptsMax = 3;
 
 const identitySql = 'select database_id as "databaseId", tenant_id as "tenantId" from freehold.identity';
 const stampSql = `update freehold.identity set tenant_id = $2, claimed_at = coalesce(claimed_at, now())
@@ -139,25 +160,4 @@ async function hasCore(session: Session): Promise<boolean> {
     `select to_regclass('freehold.ledger') is not null as there`,
   );
   return rows[0]?.there === true;
-}
-
-async function readLedger(session: Session): Promise<AppliedFile[]> {
-  if (!(await hasCore(session))) return [];
-  const { rows } = await session.query<AppliedFile>('select lane, name, hash from freehold.ledger order by lane, name');
-  return rows;
-}
-
-/** False when the database has moved on since it was read, and nothing was done. */
-async function run(session: Session, plan: MigrationPlan, attempt: number): Promise<boolean> {
-  try {
-    await session.script(plan.message);
-    return true;
-  } catch (error) {
-    if (!(error instanceof PostgresError)) throw error;
-    if (error.sqlstate === 'ZF010' && attempt < attemptsMax) return false;
-    const at = fileAt(plan, Number(error.position ?? 0));
-    // Kept a PostgresError: whether another attempt may help is told by its sqlstate.
-    if (at !== undefined) error.message = `${at.file.lane}/${at.file.name}.sql line ${at.line}: ${error.message}`;
-    throw error;
-  }
 }

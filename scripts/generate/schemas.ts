@@ -68,7 +68,7 @@ async function makeTenantDatabase(server: PostgresAddress, root: string): Promis
   });
   const databases = createTenantDatabases({
     addressOf: async (_, login) => ({ ...server, database: names.database, user: names.logins[login], password }),
-    lanes: [
+    heads: async () => [
       await readLane('core', path.join(root, 'migrations/core')),
       await readLane('tenant', path.join(root, 'migrations/tenant')),
     ],

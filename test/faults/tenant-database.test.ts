@@ -30,7 +30,7 @@ const inside = (id: DatabaseId, sql: string, params: unknown[] = []) =>
 const withLane = (lane: Lane) =>
   createTenantDatabases({
     addressOf: async (id, login) => cluster.addressOf(id, login),
-    lanes: [core, lane],
+    heads: async () => [core, lane],
     log: quietLog,
   });
 

@@ -40,7 +40,7 @@ afterAll(async () => {
 
 function withLane(tenantLane: Lane): TenantDatabases {
   const addressOf = async (id: DatabaseId, login: Login) => cluster.addressOf(id, login);
-  const databases = createTenantDatabases({ addressOf, lanes: [core, tenantLane], log: quietLog });
+  const databases = createTenantDatabases({ addressOf, heads: async () => [core, tenantLane], log: quietLog });
   opened.push(databases);
   return databases;
 }

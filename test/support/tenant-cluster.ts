@@ -68,7 +68,7 @@ export async function openTenantCluster(server: ServerAddress, tenantLane?: Lane
   };
   const databases = createTenantDatabases({
     addressOf: async (id, login) => addressOf(id, login),
-    lanes,
+    heads: async () => lanes,
     log: quietLog,
   });
   const makeRoles = async (id: DatabaseId) => {

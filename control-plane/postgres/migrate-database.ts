@@ -1,0 +1,124 @@
+// Owns bringing one database from where it is to a target: message after message, each whole or not at all, files outside of
+// a transaction in between; again from the start where a lock was not to be had or another worker was faster.
+import { catalogFault } from '../../catalog/errors.ts';
+import { PostgresError } from '../../platform/postgres/errors.ts';
+import type { Session } from '../../platform/postgres/session.ts';
+import type { Lane, MigrationFile } from '../migration-files/migration-file.ts';
+import { placeError } from './describe-migration-error.ts';
+import {
+  adoptionMessage,
+  fileAt,
+  type MigrationFrame,
+  type MigrationPlan,
+  planMigration,
+  planUndo,
+} from './plan-migration.ts';
+import { type Ledger, readForeignNames, readLedger } from './read-ledger.ts';
+import { retryLocks } from './retry-locks.ts';
+import { runAlone } from './run-alone.ts';
+import { type LockWait, type LookForBlockers, watchLockWaits } from './watch-lock-waits.ts';
+
+export type BringInput = {
+  lanes: readonly Lane[];
+  direction: 'up' | 'down';
+  /** Where files that go may find their way back. */
+  undo: readonly MigrationFile[];
+  frame: MigrationFrame;
+  lockRetries: number;
+  /** Takes over what node-pg-migrate's own command line has applied. */
+  adopt: boolean;
+  look: LookForBlockers | undefined;
+  wait: LockWait;
+  signal: AbortSignal | undefined;
+};
+
+/** The ledger as it is at the end, and what was taken over. The session must be the owner's. */
+export async function bringDatabase(
+  session: Session,
+  input: BringInput,
+): Promise<{ ledger: Ledger; adopted: string[] }> {
+  let adopted: string[] = [];
+  let overtaken = 0;
+  const once = async (): Promise<Ledger | undefined> => {
+    if (input.adopt) adopted = [...adopted, ...(await adopt(session, input))];
+    const ledger = await readLedger(session);
+    const plan = planOf(ledger, input);
+    if (plan.files.length === 0 && plan.alone === undefined) return ledger;
+    if (plan.files.length > 0) await runMessage(session, plan, input);
+    else if (plan.alone !== undefined) await runLocked(session, plan.alone, ledger, input);
+    return undefined;
+  };
+  for (;;) {
+    input.signal?.throwIfAborted();
+    try {
+      const ledger = await retryLocks(once, session, input.lockRetries, input.signal);
+      if (ledger !== undefined) return { ledger, adopted };
+    } catch (error) {
+      overtaken += 1;
+      if (!(error instanceof PostgresError && error.sqlstate === 'ZF010') || overtaken >= overtakenMax) throw error;
+    }
+  }
+}
+
+/** Another worker or node-pg-migrate's command line was faster; twice in a row is already odd. */
+const overtakenMax = 3;
+
+function planOf({ applied, withActor }: Ledger, { lanes, direction, undo, frame }: BringInput): MigrationPlan {
+  const plan = { lanes, applied, withActor, frame };
+  return direction === 'up' ? planMigration(plan) : planUndo(plan, undo);
+}
+
+async function runMessage(session: Session, plan: MigrationPlan, input: BringInput): Promise<void> {
+  try {
+    await watched(session, input, () => session.script(plan.message, { signal: input.signal }));
+  } catch (error) {
+    const at = error instanceof PostgresError ? fileAt(plan, Number(error.position ?? 0)) : undefined;
+    const last = plan.files.length === 1 ? plan.files[0] : undefined;
+    if (at !== undefined) {
+      const { line, file } = at;
+      placeError(error, {
+        lane: file.lane,
+        file: file.name,
+        line,
+        statement: file.text
+          .split('\n')
+          .slice(line - 1)
+          .join('\n'),
+      });
+    } else if (last !== undefined) placeError(error, { lane: last.lane, file: last.name, statement: last.text });
+    throw error;
+  }
+}
+
+function watched<T>(session: Session, { look, wait, frame }: BringInput, act: () => Promise<T>): Promise<T> {
+  return watchLockWaits(look, session.backendPid, wait, frame.lockTimeoutMs, act);
+}
+
+async function runLocked(
+  session: Session,
+  alone: NonNullable<MigrationPlan['alone']>,
+  ledger: Ledger,
+  input: BringInput,
+): Promise<void> {
+  if (!ledger.withActor) throw catalogFault('migration_invalid', 'Bring the core lane to its head first.');
+  await watched(session, input, () => runAlone(session, alone, ledger.applied.length, input));
+}
+
+async function adopt(session: Session, { lanes, frame, signal }: BringInput): Promise<string[]> {
+  const lane = lanes.find((candidate) => candidate.name === 'tenant');
+  const ledger = await readLedger(session);
+  if (lane === undefined || !ledger.withActor) return [];
+  const names = await readForeignNames(session);
+  if (names.length === 0) return [];
+  const applied = ledger.applied.filter((file) => file.lane === 'tenant');
+  const next = lane.files.slice(applied.length, applied.length + names.length);
+  const odd = names.find((name, index) => next[index]?.name !== name);
+  if (odd !== undefined) {
+    throw catalogFault(
+      'release_history_changed',
+      `${odd} was applied by node-pg-migrate and is not the next file of the release; nothing was changed.`,
+    );
+  }
+  await session.script(adoptionMessage('tenant', next, frame, ledger.applied.length), { signal });
+  return names;
+}
