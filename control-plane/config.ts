@@ -56,6 +56,11 @@ export const controlPlaneConfig = defineConfig({
     default: 2,
     help: 'Operations of the background (warm stock, clean-up), run at once by this process.',
   },
+  FREEHOLD_FLEET_CONCURRENCY: {
+    schema: setting.count(1, 256),
+    default: 8,
+    help: 'Databases that rollouts migrate at once in this process, on workers of their own; rounded up to fours.',
+  },
   FREEHOLD_CATALOG_SESSIONS_MAX: {
     schema: setting.count(2, 200),
     default: 20,

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { ensureBootstrapKey } from '../catalog/api-keys.ts';
+import { systemCaller } from '../catalog/caller.ts';
 import { catalogFault } from '../catalog/errors.ts';
 import { migrateCatalog } from '../catalog/migrate.ts';
 import { type Catalog, openCatalog } from '../catalog/open-catalog.ts';
@@ -21,7 +22,9 @@ import type { ControlPlaneConfig } from './config.ts';
 import type { Lane } from './migration-files/migration-file.ts';
 import { readLane } from './migration-files/read-folder.ts';
 import { type ClusterConnections, connectClusters } from './operations/cluster-connections.ts';
+import { createHeadLanes } from './operations/head-lanes.ts';
 import { createQueue, type OperationQueue } from './queue/queue.ts';
+import { registerRelease } from './rollouts/start/register-release.ts';
 import { watchControlPlane } from './watch-control-plane.ts';
 
 export type Foundation = {
@@ -61,9 +64,10 @@ export async function openFoundation({ config, log, metrics, lifecycle }: Founda
   await ensureSigningKeys(catalog.db, sealer, config.issuer);
   await checkSealingKeys(() => activeSigningKey(catalog.db, sealer, config.issuer));
   if (config.bootstrapOwnerKey !== undefined) await ensureBootstrapKey(catalog.db, sealer, config.bootstrapOwnerKey);
+  for (const lane of lanes) await registerOwnFolder(catalog.db, lane, log);
   const connections = await lifecycle.add(
     'cluster connections',
-    () => connectClusters({ catalog: catalog.db, sealer, lanes, log }),
+    () => connectClusters({ catalog: catalog.db, sealer, heads: createHeadLanes(catalog.db), log }),
     (it) => it.close(),
   );
   const watch = watchControlPlane(metrics);
@@ -98,6 +102,14 @@ async function checkSealingKeys(open: () => Promise<unknown>): Promise<void> {
       'FREEHOLD_SEALING_KEYS does not hold the key that sealed the secrets of this catalog. Give the old key too.';
     throw catalogFault('sealing_keys_mismatch', text, { cause, internal: cause.message });
   }
+}
+
+/** The first release of a lane is what new databases get; a later one waits for a rollout. */
+async function registerOwnFolder(db: Catalog['db'], lane: Lane, log: Log): Promise<void> {
+  const { release, isNew, isHead } = await registerRelease(db, { lane }, systemCaller('start'));
+  if (isHead) return;
+  const fields = { lane: lane.name, release: release.name, is_new: isNew };
+  log.info(fields, 'the folder holds a release that is not the head of its lane; a rollout brings it to the fleet');
 }
 
 /** Synchronous on purpose: see QueueDeps.onFatal. */

@@ -10,7 +10,7 @@ export type PendingFile = {
   text: string /** Where its text begins in the message. */;
   offset: number;
 };
-/** `files` and `message` come first; then `alone`, a file that must stand outside of a transaction. */
+/** `files` and `message` come first; then `alone`, a file that cannot be part of a message. */
 export type MigrationPlan = {
   files: PendingFile[];
   message: string;
@@ -43,7 +43,7 @@ const actorSince = { lane: 'core', name: '20261124100000000_ledger-of-runs' };
  * The message takes the lock, checks that the ledger is still as it was read (else SQLSTATE ZF010) and runs file after
  * file. The server runs one message as one transaction: all of it happens or nothing; a file that ends the transaction by
  * itself is found before it is booked (ZF011).
- * @throws Fault release_history_changed where the database has what the lanes do not have; migration_invalid for a program
+ * @throws Fault migration_invalid where the database has what the lanes do not have
  */
 export function planMigration({ lanes, applied, frame, ...input }: PlanInput): MigrationPlan {
   const files: PendingFile[] = [];
@@ -51,9 +51,7 @@ export function planMigration({ lanes, applied, frame, ...input }: PlanInput): M
   let message = opening(frame, applied.length);
   for (const lane of lanes) {
     for (const file of pendingOf(lane, applied)) {
-      if (file.program !== null)
-        throw invalid(lane.name, `${file.name} asks the database while it runs; write it as SQL`);
-      if (!file.up.transaction) return { files, message, alone: { lane: lane.name, file } };
+      if (!file.up.transaction || file.program !== null) return { files, message, alone: { lane: lane.name, file } };
       message += cleanState(frame, lane.name);
       const text = textOf(file.up.statements);
       files.push({ lane: lane.name, name: file.name, text, offset: message.length });

@@ -1,7 +1,9 @@
-// Owns one file outside of a transaction, from the lock to its row in the ledger. The lock is the session's: there is no
+// Owns one file that cannot be part of a message, because it must stand outside of a transaction or asks the database, from the lock to its row in the ledger. The lock is the session's: there is no
 // transaction that could hold it, and it goes with the backend when that is killed.
 import { PostgresError } from '../../platform/postgres/errors.ts';
 import type { Session } from '../../platform/postgres/session.ts';
+import type { MigrationFile } from '../migration-files/migration-file.ts';
+import { runProgram } from '../migration-files/run-program.ts';
 import { placeError } from './describe-migration-error.ts';
 import type { BringInput } from './migrate-database.ts';
 import {
@@ -28,6 +30,12 @@ export async function runAlone(
   try {
     if ((await readLedger(session)).applied.length !== expected)
       throw new PostgresError({ message: 'the ledger has moved on', code: 'ZF010' });
+    if (direction === 'up' && alone.file.program !== null) {
+      await runAsking(session, alone.file, clean, alone.lane, (text) =>
+        session.script(text + recordAlone(alone, direction, frame, expected)),
+      );
+      return;
+    }
     const { statements } = (direction === 'up' ? alone.file.up : alone.file.down) ?? { statements: [] };
     const script = { lane: alone.lane, name: progressName(alone.file, direction), statements, clean };
     await runStatements(session, script, { signal });
@@ -38,6 +46,28 @@ export async function runAlone(
   } finally {
     if (session.usable) await session.query(`select pg_catalog.pg_advisory_unlock(${migrationLockId})`);
   }
+}
+
+/** What a program asks and what it makes are one transaction, unless it says that what it makes must stand outside of one. */
+async function runAsking(
+  session: Session,
+  file: MigrationFile,
+  clean: string,
+  lane: string,
+  record: (text: string) => Promise<void>,
+): Promise<void> {
+  await session.begin();
+  const made = await runProgram(file, {
+    query: (text, params) => session.query<unknown>(text, params),
+    script: (text) => session.script(text),
+  });
+  if (made.transaction) {
+    await record(`${made.statements.join('\n;\n')}\n;\n`);
+    return session.commit();
+  }
+  await session.commit();
+  await runStatements(session, { lane, name: file.name, statements: made.statements, clean }, {});
+  return record('');
 }
 
 /** As cleanState of plan-migration.ts, for the session. */

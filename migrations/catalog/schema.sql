@@ -256,6 +256,7 @@ create table public.rollouts (
   version integer not null default 1,
   created_at timestamp with time zone not null default now(),
   started_at timestamp with time zone,
+  budget_from timestamp with time zone not null default now(),
   finished_at timestamp with time zone
 );
 
@@ -563,6 +564,8 @@ CREATE INDEX operations_unfinished ON public.operations USING btree (next_attemp
 CREATE UNIQUE INDEX releases_by_content ON public.releases USING btree (lane, hash);
 
 CREATE INDEX rollout_members_of_database ON public.rollout_members USING btree (database_id);
+
+CREATE INDEX rollout_members_open ON public.rollout_members USING btree (rollout_id, cluster_id, wave, next_attempt_at) WHERE (state = ANY (ARRAY['pending'::text, 'running'::text]));
 
 CREATE INDEX rollout_members_work ON public.rollout_members USING btree (rollout_id, state, wave, next_attempt_at);
 

@@ -20,7 +20,16 @@ create table freehold.ledger (
   applied_at timestamp with time zone not null default now(),
   applied_by text not null default SESSION_USER,
   duration_ms integer not null,
-  run uuid not null
+  run text not null,
+  actor text
+);
+
+create table freehold.progress (
+  lane text not null,
+  name text not null,
+  statement integer not null,
+  state text not null,
+  started_at timestamp with time zone not null default now()
 );
 
 -- constraints
@@ -40,6 +49,10 @@ alter table freehold.ledger add constraint ledger_hash_check CHECK ((hash ~ '^[0
 alter table freehold.ledger add constraint ledger_lane_check CHECK ((lane ~ '^[a-z][a-z0-9-]*$'::text));
 
 alter table freehold.ledger add constraint ledger_pkey PRIMARY KEY (lane, name);
+
+alter table freehold.progress add constraint progress_pkey PRIMARY KEY (lane, name, statement);
+
+alter table freehold.progress add constraint progress_state_check CHECK ((state = ANY (ARRAY['intended'::text, 'done'::text])));
 
 -- grants
 

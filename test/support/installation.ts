@@ -6,6 +6,7 @@ import { provisionerContext } from '../../catalog/clusters.ts';
 import { type ClusterId, newId, type OperationId } from '../../catalog/ids.ts';
 import { type Catalog, openCatalog } from '../../catalog/open-catalog.ts';
 import { seedPlans } from '../../catalog/plans.ts';
+import type { Lane } from '../../control-plane/migration-files/migration-file.ts';
 import { readLane } from '../../control-plane/migration-files/read-folder.ts';
 import { type ClusterConnections, connectClusters } from '../../control-plane/operations/cluster-connections.ts';
 import type { EngineDeps } from '../../control-plane/operations/engine/engine-deps.ts';
@@ -25,6 +26,8 @@ export type Installation = {
   log: Log;
   clusters: readonly [TestCluster, TestCluster];
   connections: ClusterConnections;
+  /** The repository's own folders. */
+  lanes: readonly Lane[];
   deps: EngineDeps;
   /** Operations that were woken and not run yet. */
   woken: Set<OperationId>;
@@ -54,15 +57,15 @@ export async function openEngine(address: PostgresAddress, holder: string) {
     await readLane('core', path.join(root, 'migrations/core')),
     await readLane('tenant', path.join(root, 'migrations/tenant')),
   ];
-  const connections = connectClusters({ catalog: catalog.db, sealer, lanes, log });
+  const connections = connectClusters({ catalog: catalog.db, sealer, heads: async () => lanes, log });
   const deps = { catalog: catalog.db, ...connections, sealer, log, holder };
-  return { catalog, connections, sealer, log, deps };
+  return { catalog, connections, lanes, sealer, log, deps };
 }
 
 /** Both clusters in the region 'here', shared, with room for 50 databases. */
 export async function createInstallation(): Promise<Installation> {
   const [scratch, a, b] = await Promise.all([createCatalog(), startPrivateCluster(), startPrivateCluster()]);
-  const { catalog, connections, sealer, log, deps: engine } = await openEngine(scratch.address, 'test');
+  const { catalog, connections, lanes, sealer, log, deps: engine } = await openEngine(scratch.address, 'test');
   await seedPlans(catalog.db);
   const clusters = [await register(catalog, sealer, a, 'one'), await register(catalog, sealer, b, 'two')] as const;
   const woken = new Set<OperationId>();
@@ -77,6 +80,7 @@ export async function createInstallation(): Promise<Installation> {
     log,
     clusters,
     connections,
+    lanes,
     deps,
     woken,
     run,

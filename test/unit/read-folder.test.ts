@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { laneHash } from '../../control-plane/migration-files/lane-hash.ts';
 import type { Lane } from '../../control-plane/migration-files/migration-file.ts';
 import { readLane } from '../../control-plane/migration-files/read-folder.ts';
-import { fileAt, planMigration } from '../../control-plane/postgres/plan-migration.ts';
+import { type AppliedFile, fileAt, planMigration } from '../../control-plane/postgres/plan-migration.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -62,6 +62,9 @@ test('two files with one stamp, an empty folder and a missing one are refused', 
 });
 
 describe('a plan', () => {
+  const frame = { owner: 't_x_own', run: 'run', actor: 'test', lockTimeoutMs: 1_000, statementTimeoutMs: 1_000 };
+  const planOf = (lane: Lane, there: readonly AppliedFile[]) =>
+    planMigration({ lanes: [lane], applied: there, withActor: true, frame });
   const file = (name: string) => ({
     name,
     hash: name.slice(-1).repeat(64),
@@ -75,9 +78,9 @@ describe('a plan', () => {
   const applied = files.map(({ name, hash }) => ({ lane: 'tenant' as const, name, hash }));
 
   test('is what is missing, and nothing when nothing is', () => {
-    expect(planMigration([lane], [], 'run').files.map((each) => each.name)).toEqual(files.map((each) => each.name));
-    expect(planMigration([lane], applied.slice(0, 1), 'run').files.map((each) => each.name)).toEqual([files[1]?.name]);
-    expect(planMigration([lane], applied, 'run').files).toEqual([]);
+    expect(planOf(lane, []).files.map((each) => each.name)).toEqual(files.map((each) => each.name));
+    expect(planOf(lane, applied.slice(0, 1)).files.map((each) => each.name)).toEqual([files[1]?.name]);
+    expect(planOf(lane, applied).files).toEqual([]);
   });
 
   test.each([
@@ -89,11 +92,11 @@ describe('a plan', () => {
     ],
     ['a file that comes late', [applied[1]], 'comes before'],
   ])('refuses %s', (_, there, why) => {
-    expect(() => planMigration([lane], there as never, 'run')).toThrow(why);
+    expect(() => planOf(lane, there as never)).toThrow(why);
   });
 
   test('knows the file and line of a position', () => {
-    const plan = planMigration([lane], [], 'run');
+    const plan = planOf(lane, []);
     const position = plan.message.indexOf(`'20260102000000000_b'`) + 1;
     expect(fileAt(plan, position)).toMatchObject({ file: { name: '20260102000000000_b' }, line: 1 });
     expect(fileAt(plan, 5)).toBeUndefined();

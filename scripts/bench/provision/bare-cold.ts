@@ -47,7 +47,9 @@ export async function bareCold(house: House, slug: string): Promise<number> {
       { applicationName: 'freehold-bench' },
     );
     await session.query(`set role ${names.owner}`);
-    await session.script(planMigration(house.lanes, [], randomUUID()).message);
+    await session.script(
+      planMigration({ lanes: house.lanes, applied: [], withActor: false, frame: frameOf(names.owner) }).message,
+    );
     await session.query('update freehold.identity set tenant_id = $2, claimed_at = now() where database_id = $1', [
       id,
       tenant.tenantId,
@@ -97,4 +99,8 @@ function rolesSql(id: DatabaseId, passwords: Record<Login, string>, mark: string
     ]),
     `alter role ${roles.ro} set default_transaction_read_only = on`,
   ].join(';\n');
+}
+
+function frameOf(owner: string) {
+  return { owner, run: randomUUID(), actor: 'bench', lockTimeoutMs: 10_000, statementTimeoutMs: 60_000 };
 }

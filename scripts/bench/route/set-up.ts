@@ -80,7 +80,7 @@ export async function setUpTenants(folder: string, count: number): Promise<Bench
     await readLane('core', path.join(root, 'migrations/core')),
     await readLane('tenant', path.join(root, 'migrations/tenant')),
   ];
-  const connections = connectClusters({ catalog: catalog.db, sealer, lanes, log });
+  const connections = connectClusters({ catalog: catalog.db, sealer, heads: async () => lanes, log });
   const deps = { catalog: catalog.db, ...connections, sealer, log, holder: 'bench', wake: async () => {} };
   const key = await activeSigningKey(catalog.db, sealer, issuer);
   const tokens: string[] = [];

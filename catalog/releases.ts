@@ -1,0 +1,125 @@
+// Owns the queries on releases: immutable, named snapshots of a lane. The same content is the same release, whoever brings it.
+import { type Selectable, sql } from 'kysely';
+import { catalogFault } from './errors.ts';
+import type { ReleasesTable, StoredProgram, StoredScript } from './fleet-schema.ts';
+import { isId, newId, type ReleaseId } from './ids.ts';
+import { compareVersions } from './lane-versions.ts';
+import type { CatalogDb, CatalogTx } from './open-catalog.ts';
+
+export type ReleaseRow = Selectable<ReleasesTable>;
+
+/** As control-plane/migration-files/migration-file.ts has them. */
+export type ReleaseFile = {
+  name: string;
+  hash: string;
+  up: StoredScript;
+  down: StoredScript | null;
+  program: StoredProgram | null;
+  contractRequires: string | null;
+};
+export type ReleaseLane = { name: string; files: readonly ReleaseFile[]; version: string; hash: string };
+
+export type NewRelease = {
+  lane: ReleaseLane;
+  name: string;
+  createdBy: string;
+  notes?: string | undefined;
+  appMin?: string | null | undefined;
+  appMax?: string | null | undefined;
+  lint?: readonly object[] | undefined;
+};
+
+/** Serialises those who make releases, until their transaction ends: two control planes that start read the same folder. */
+export async function lockReleases(tx: CatalogTx): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtext('freehold releases'))`.execute(tx);
+}
+
+export async function findReleaseByHash(db: CatalogDb, lane: string, hash: string): Promise<ReleaseRow | undefined> {
+  return db.selectFrom('releases').selectAll().where('lane', '=', lane).where('hash', '=', hash).executeTakeFirst();
+}
+
+/** @param release an id, a name, or 'latest' @throws Fault release_not_found */
+export async function findRelease(db: CatalogDb, lane: string, release: string): Promise<ReleaseRow> {
+  const rows = await listReleases(db, lane);
+  const found =
+    release === 'latest'
+      ? rows[0]
+      : rows.find((row) => (isId('release', release) ? row.id === release : row.name === release));
+  if (found !== undefined) return found;
+  throw catalogFault('release_not_found', `The lane ${lane} has no release ${release}.`);
+}
+
+/** The highest version first; of one version the newest. */
+export async function listReleases(db: CatalogDb, lane: string): Promise<ReleaseRow[]> {
+  const rows = await db
+    .selectFrom('releases')
+    .selectAll()
+    .where('lane', '=', lane)
+    .orderBy('created_at', 'desc')
+    .execute();
+  return rows.sort((a, b) => compareVersions(b.version, a.version));
+}
+
+/** Its files must have been compared with those of the earlier releases before. */
+export async function insertRelease(tx: CatalogTx, release: NewRelease): Promise<ReleaseRow> {
+  const { lane, name, createdBy, notes = '', appMin = null, appMax = null, lint = [] } = release;
+  const row = await tx
+    .insertInto('releases')
+    .values({
+      id: newId('release'),
+      lane: lane.name,
+      name,
+      version: lane.version,
+      hash: lane.hash,
+      contract_requires: highest(lane.files.map((file) => file.contractRequires)),
+      app_min: appMin,
+      app_max: appMax,
+      notes,
+      lint: JSON.stringify(lint),
+      created_by: createdBy,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  const files = lane.files.map((file, position) => ({
+    release_id: row.id,
+    position,
+    name: file.name,
+    hash: file.hash,
+    up: JSON.stringify(file.up),
+    down: file.down === null ? null : JSON.stringify(file.down),
+    program: file.program === null ? null : JSON.stringify(file.program),
+    contract_requires: file.contractRequires,
+  }));
+  await tx.insertInto('release_files').values(files).execute();
+  return row;
+}
+
+/** The lane as it was when the release was made. @throws Fault release_not_found */
+export async function readLane(db: CatalogDb, id: ReleaseId): Promise<ReleaseLane> {
+  const row = await db.selectFrom('releases').selectAll().where('id', '=', id).executeTakeFirst();
+  if (row === undefined) throw catalogFault('release_not_found', 'There is no release with this id.', { internal: id });
+  const files = await db
+    .selectFrom('release_files')
+    .selectAll()
+    .where('release_id', '=', id)
+    .orderBy('position')
+    .execute();
+  return {
+    name: row.lane,
+    version: row.version,
+    hash: row.hash,
+    files: files.map(({ name, hash, up, down, program, contract_requires: contractRequires }) => ({
+      name,
+      hash,
+      up,
+      down,
+      program,
+      contractRequires,
+    })),
+  };
+}
+
+function highest(versions: readonly (string | null)[]): string | null {
+  const some = versions.filter((version) => version !== null);
+  return some.sort(compareVersions).at(-1) ?? null;
+}
