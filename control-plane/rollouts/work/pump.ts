@@ -53,7 +53,9 @@ export async function pump(deps: PumpDeps, rolloutId: RolloutId, stop?: AbortSig
         const signal = held.hold(member, claimedAtMs);
         const work = (async () => {
           await deps.observe?.(member);
-          finished.push(await migrateMember(databases, turn.rollout, target, member, signal));
+          // First the result, then the array: it is another one by then.
+          const result = await migrateMember(databases, turn.rollout, target, member, signal);
+          finished.push(result);
           held.release(member.databaseId);
         })().finally(() => inFlight.delete(work));
         inFlight.add(work);
