@@ -104,12 +104,13 @@ async function checkSealingKeys(open: () => Promise<unknown>): Promise<void> {
   }
 }
 
-/** The first release of a lane is what new databases get; a later one waits for a rollout. */
+/**
+ * New databases get the newest files that a control plane was started with. Existing ones stay where they are: a rollout brings
+ * them there.
+ */
 async function registerOwnFolder(db: Catalog['db'], lane: Lane, log: Log): Promise<void> {
-  const { release, isNew, isHead } = await registerRelease(db, { lane }, systemCaller('start'));
-  if (isHead) return;
-  const fields = { lane: lane.name, release: release.name, is_new: isNew };
-  log.info(fields, 'the folder holds a release that is not the head of its lane; a rollout brings it to the fleet');
+  const { release, isNew, isHead } = await registerRelease(db, { lane, leads: true }, systemCaller('start'));
+  log.debug({ lane: lane.name, release: release.name, is_new: isNew, is_head: isHead }, 'release of the folder');
 }
 
 /** Synchronous on purpose: see QueueDeps.onFatal. */

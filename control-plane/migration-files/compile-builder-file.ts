@@ -21,13 +21,18 @@ export async function compileBuilderFile(path: string, shorthands: ColumnDefinit
   const all = { ...shorthands, ...module.shorthands };
   if (typeof module.up !== 'function') throw new Error('it exports no function "up"');
   const common = { contractRequires, shorthands: all };
+  // Each direction by itself: a test that asks on the way up often has nothing to do on the way down. A way down that asks is none.
+  const up = await unlessItAsks(compiled(module.up, all, false));
+  const down = irreversible ? null : ((await unlessItAsks(compiledDown(module, all))) ?? null);
+  return { up: up ?? nothing, down, program: up === undefined ? { path, shorthands: all } : null, ...common };
+}
+
+async function unlessItAsks<T>(compiling: Promise<T>): Promise<T | undefined> {
   try {
-    const up = await compiled(module.up, all, false);
-    const down = irreversible ? null : await compiledDown(module, all);
-    return { up, down, program: null, ...common };
+    return await compiling;
   } catch (error) {
-    if (!(error instanceof AsksDatabase)) throw error;
-    return { up: nothing, down: null, program: { path, shorthands: all }, ...common };
+    if (error instanceof AsksDatabase) return undefined;
+    throw error;
   }
 }
 
@@ -35,7 +40,10 @@ const nothing: MigrationScript = { transaction: true, statements: [''] };
 
 export async function loadBuilderFile(path: string): Promise<BuilderModule> {
   try {
-    const module = await jiti.import<BuilderModule & { default?: BuilderModule }>(path);
+    const source = await readFile(path, 'utf8');
+    // Evaluated, not imported: a file that was edited since must not come out of the loader's memory under its new hash.
+    const asked = { filename: path, async: true, forceTranspile: true };
+    const module = (await jiti.evalModule(source, asked)) as BuilderModule & { default?: BuilderModule };
     return module.up === undefined && module.default !== undefined ? module.default : module;
   } catch (cause) {
     throw new Error(`it cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });

@@ -79,8 +79,8 @@ function sourcesOf(lane: string, entries: readonly string[]): Source[] {
 async function read(folder: string, { name, entries }: Source, shorthands: ColumnDefinitions) {
   const hash = createHash('sha256');
   const texts = entries.map((entry) => readFileSync(path.join(folder, entry), 'utf8'));
-  // One file hashes as it stands; of a pair both count.
-  for (const text of texts) hash.update(text);
+  // One file hashes as it stands; of a pair both count, and where the one ends.
+  for (const [index, text] of texts.entries()) hash.update(index === 0 ? text : `\0${text}`);
   const [first = '', second] = texts;
   if (/\.sql$/.test(entries[0] ?? '')) {
     const isPair = /\.up\.sql$/.test(entries[0] ?? '');

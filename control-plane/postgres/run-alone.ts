@@ -5,7 +5,6 @@ import type { Session } from '../../platform/postgres/session.ts';
 import type { MigrationFile } from '../migration-files/migration-file.ts';
 import { runProgram } from '../migration-files/run-program.ts';
 import { placeError } from './describe-migration-error.ts';
-import type { BringInput } from './migrate-database.ts';
 import {
   type MigrationFrame,
   type MigrationPlan,
@@ -22,7 +21,7 @@ export async function runAlone(
   session: Session,
   alone: NonNullable<MigrationPlan['alone']>,
   expected: number,
-  { frame, direction, signal }: Pick<BringInput, 'frame' | 'direction' | 'signal'>,
+  { frame, direction, signal }: { frame: MigrationFrame; direction: 'up' | 'down'; signal: AbortSignal | undefined },
 ): Promise<void> {
   const clean = cleanSession(frame, alone.lane);
   await session.script(clean);

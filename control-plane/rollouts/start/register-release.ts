@@ -2,7 +2,8 @@
 import { writeAudit } from '../../../catalog/audit.ts';
 import type { Caller } from '../../../catalog/caller.ts';
 import { catalogFault } from '../../../catalog/errors.ts';
-import { becomeHeadIfFirst } from '../../../catalog/lane-heads.ts';
+import { becomeHeadIfFirst, moveHead } from '../../../catalog/lane-heads.ts';
+import { compareVersions } from '../../../catalog/lane-versions.ts';
 import type { CatalogDb, CatalogTx } from '../../../catalog/open-catalog.ts';
 import {
   findReleaseByHash,
@@ -17,7 +18,11 @@ import {
 } from '../../../catalog/releases.ts';
 
 export type Registration = { release: ReleaseRow; isNew: boolean; isHead: boolean };
-export type ReleaseRequest = Omit<NewRelease, 'name' | 'createdBy'> & { name?: string | undefined };
+export type ReleaseRequest = Omit<NewRelease, 'name' | 'createdBy'> & {
+  name?: string | undefined;
+  /** Becomes the head of its lane where it is ahead of it; else only the first of a lane does. */
+  leads?: boolean;
+};
 
 /** The same content gives the release that is there. @throws Fault release_history_changed, name_taken */
 export function registerRelease(db: CatalogDb, request: ReleaseRequest, caller: Caller): Promise<Registration> {
@@ -37,7 +42,10 @@ export function registerRelease(db: CatalogDb, request: ReleaseRequest, caller: 
       detail: { lane: lane.name, name, version: lane.version, files: lane.files.length },
     });
     const first = await becomeHeadIfFirst(tx, lane.name, release.id, caller.actor);
-    return { release, isNew: true, isHead: first };
+    const ahead = earlier.every((row) => compareVersions(row.version, release.version) < 0);
+    if (first || request.leads !== true || !ahead) return { release, isNew: true, isHead: first };
+    await moveHead(tx, lane.name, release.id, caller.actor);
+    return { release, isNew: true, isHead: true };
   });
 }
 
