@@ -2,7 +2,6 @@
 // types of the routes' schemas: the types of a client derived from forty routes cost the compiler seconds and readers their
 // patience. Only types are imported from the API, so a program that uses the client loads none of it.
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from '@hono/zod-openapi';
 import { createJsonClient, type JsonClient, type JsonClientOptions } from '../platform/http/json-client.ts';
 import type { tenantAndOperationSchema } from './api/answer-operation.ts';
@@ -25,8 +24,11 @@ import type { meSchema } from './api/routes/installation.ts';
 import type { newPlanSchema, planChangeSchema } from './api/routes/plans.ts';
 import type { MintedToken, newTokenSchema } from './api/routes/tenant-tokens.ts';
 import type { newTenantSchema, tenantChangeSchema } from './api/routes/tenants.ts';
+import { followOperation } from './client/follow-operation.ts';
+import { ifMatch, listOf, segment } from './client/pages.ts';
 
 export { ApiProblem } from '../platform/http/json-client.ts';
+export type { Page, PageOptions } from './client/pages.ts';
 export type {
   ApiKey,
   AuditEntryView,
@@ -58,8 +60,6 @@ export type Readiness = z.output<typeof readinessSchema>;
 /** `replayed`: the answer is that of an earlier request with the same Idempotency-Key. `done`: the server waited, and it is done. */
 export type TenantAndOperation = z.output<typeof tenantAndOperationSchema> & { done: boolean; replayed: boolean };
 
-export type Page<T> = { data: T[]; has_more: boolean; next_cursor: string | null };
-export type PageOptions = { limit?: number | undefined; cursor?: string | undefined };
 export type TenantFilter = {
   state?: Tenant['state'] | undefined;
   region?: string | undefined;
@@ -79,9 +79,6 @@ export type CreateOptions = Omit<WaitOptions, 'version'> & { idempotencyKey?: st
 export type ClientOptions = Omit<JsonClientOptions, 'token'> & { apiKey?: string | undefined };
 export type Client = ReturnType<typeof createClient>;
 
-/** How often an operation is read when it cannot be followed live. */
-const pollMs = 1_000;
-
 /** Every method throws ApiProblem for an answer that is a problem document. */
 export function createClient({ apiKey, ...options }: ClientOptions) {
   const http = createJsonClient({ ...options, token: apiKey });
@@ -97,12 +94,7 @@ export function createClient({ apiKey, ...options }: ClientOptions) {
     (method: 'POST' | 'DELETE', verb: string) =>
     async (id: string, wait: WaitOptions = {}) =>
       await startOperation(http, { method, path: `/v1/tenants/${segment(id)}${verb}` }, wait);
-  const list = <T, F extends object = object>(path: string) => ({
-    /** One page. */
-    page: (query: F & PageOptions) => get<Page<T>>(path, query),
-    /** All of them, page by page as they are asked for. */
-    list: (filter?: F & { limit?: number }) => eachItem<T>((query) => get<Page<T>>(path, query), filter ?? {}),
-  });
+  const list = listOf(get);
   const getOperation = (id: string) => get<OperationWithSteps>(`/v1/operations/${segment(id)}`);
 
   return {
@@ -236,58 +228,4 @@ async function startOperation(
     done: answer.status !== 202,
     replayed: answer.headers.get('idempotent-replayed') === 'true',
   };
-}
-
-/** Live while the server streams; by reading again when the stream is cut or a proxy does not let it through. */
-async function* followOperation(
-  http: JsonClient,
-  read: (id: string) => Promise<OperationWithSteps>,
-  id: string,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<OperationWithSteps> {
-  let seen = '';
-  for (;;) {
-    try {
-      for await (const { data } of http.events(`/v1/operations/${segment(id)}/events`, signal)) {
-        if (data === seen) continue;
-        seen = data;
-        const operation = JSON.parse(data) as OperationWithSteps;
-        yield operation;
-        if (isFinal(operation)) return;
-      }
-    } catch (error) {
-      // A problem document is an answer; anything else is a stream that broke.
-      if (error instanceof Error && error.name === 'ApiProblem') throw error;
-      signal?.throwIfAborted();
-    }
-    const operation = await read(id);
-    if (JSON.stringify(operation) !== seen) {
-      seen = JSON.stringify(operation);
-      yield operation;
-    }
-    if (isFinal(operation)) return;
-    await sleep(pollMs, undefined, signal === undefined ? {} : { signal });
-  }
-}
-
-async function* eachItem<T>(page: (query: object) => Promise<Page<T>>, filter: object): AsyncGenerator<T> {
-  let cursor: string | null | undefined;
-  do {
-    const { data, next_cursor } = await page(cursor === undefined ? filter : { ...filter, cursor });
-    yield* data;
-    cursor = next_cursor;
-  } while (cursor !== null);
-}
-
-function isFinal({ state }: Operation): boolean {
-  return state === 'succeeded' || state === 'failed' || state === 'cancelled';
-}
-
-function ifMatch(version: number): Record<string, string> {
-  return { 'if-match': `"${version}"` };
-}
-
-/** An id from a person may hold a slash; it must not become a path of its own. */
-function segment(text: string): string {
-  return encodeURIComponent(text);
 }

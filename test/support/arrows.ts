@@ -44,6 +44,7 @@ const controlPlaneRooms: Record<string, (target: string) => boolean> = {
     )(target) ||
     /^control-plane\/operations\/(registry|operation-kinds)\.ts$/.test(target) ||
     /^control-plane\/migration-files\/migration-file\.ts$/.test(target),
+  client: (target) => /^control-plane\/(api|client)\//.test(target),
   cli: within('control-plane/client.ts', 'control-plane/migration-files/', 'control-plane/migration-lint/'),
 };
 
@@ -73,7 +74,7 @@ export const arrows: Arrow[] = [
   },
   {
     rule: 'cli takes only types and pure words from catalog: data comes through client.ts',
-    from: /^control-plane\/(cli\/|client\.ts)/,
+    from: /^control-plane\/(cli\/|client\.ts|client\/)/,
     forbidden: (target, what) =>
       target.startsWith('catalog/') &&
       !what.typeOnly &&
@@ -91,9 +92,10 @@ export const arrows: Arrow[] = [
     forbidden: (target, what) => !what.typeOnly && /^platform\/postgres\/(session|session-pool)\.ts$/.test(target),
   },
   {
-    rule: 'client.ts stands at the door: it imports nothing of control-plane but types',
-    from: /^control-plane\/client\.ts$/,
-    forbidden: (target, what) => target.startsWith('control-plane/') && !what.typeOnly,
+    rule: 'client.ts and client/ stand at the door: they import nothing else of control-plane but types',
+    from: /^control-plane\/(client\.ts$|client\/)/,
+    forbidden: (target, what) =>
+      target.startsWith('control-plane/') && !target.startsWith('control-plane/client/') && !what.typeOnly,
   },
 ];
 
