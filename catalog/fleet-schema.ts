@@ -7,7 +7,11 @@ import type { MemberError, MemberState, RolloutPolicy, RolloutState, Selection, 
 
 export type RolloutKind = 'migrate' | 'rollback' | 'exec';
 /** As control-plane/migration-files/migration-file.ts has it. */
-export type StoredScript = { readonly transaction: boolean; readonly statements: readonly string[] };
+export type StoredScript = {
+  readonly transaction: boolean;
+  readonly statements: readonly string[];
+  readonly made?: boolean;
+};
 export type StoredProgram = { path: string; shorthands: object };
 
 export type ReleasesTable = {

@@ -85,7 +85,8 @@ export async function act(action: Exclude<Action, false | undefined>, builder: M
 /** An "up" that does nothing is fine: teams keep such files in the place of one that was withdrawn. */
 export async function scriptOfSteps(builder: MigrationBuilder): Promise<MigrationScript> {
   try {
-    return (await scriptOf(`${builder.getSqlSteps().join('\n')}\n`, !builder.isUsingTransaction())) ?? nothing;
+    const script = await scriptOf(`${builder.getSqlSteps().join('\n')}\n`, !builder.isUsingTransaction());
+    return script === undefined ? nothing : { ...script, made: true };
   } catch (cause) {
     throw new Error(`in the SQL it makes, ${cause instanceof Error ? cause.message : cause}`, { cause });
   }

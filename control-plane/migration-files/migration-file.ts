@@ -2,7 +2,13 @@
 // any of node-pg-migrate's own formats by read-folder.ts; from then on nobody asks a disk.
 
 /** Text for the server. `transaction`: all of it in one with its bookkeeping; else statement by statement, resumable. */
-export type MigrationScript = { readonly transaction: boolean; readonly statements: readonly string[] };
+export type MigrationScript = {
+  readonly transaction: boolean;
+  /** Each with as many lines before it as in its file, so that a position in it gives the line of the file. */
+  readonly statements: readonly string[];
+  /** By a program: its lines are nobody's. */
+  readonly made?: boolean;
+};
 
 /**
  * A builder file that asks the database while it runs, so that its SQL differs between databases: only its file can be kept. It is

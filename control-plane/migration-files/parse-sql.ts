@@ -11,6 +11,8 @@ export type SqlStatement = {
   readonly text: string;
   /** 1-based, of its first word. */
   readonly line: number;
+  /** 0-based, of its first word in the text. */
+  readonly offset: number;
 };
 
 export class SqlSyntaxError extends Error {
@@ -42,6 +44,7 @@ export async function parseSql(text: string): Promise<SqlStatement[]> {
       node: node as Record<string, unknown>,
       text: raw.slice(lead).trimEnd(),
       line: before.split('\n').length,
+      offset: before.length,
     };
   });
 }

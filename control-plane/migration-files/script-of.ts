@@ -17,7 +17,10 @@ export async function scriptOf(text: string, noTransaction: boolean): Promise<Mi
   if (nameless !== undefined) {
     throw new Error(`line ${nameless.line}: give the index a name, so that one left invalid by a failure can be found`);
   }
-  if (noTransaction) return { transaction: false, statements: statements.map((statement) => statement.text) };
+  if (noTransaction) {
+    const placed = statements.map(({ line, text }) => '\n'.repeat(line - 1) + text);
+    return { transaction: false, statements: placed };
+  }
   if (problem !== undefined) {
     throw new Error(
       `line ${problem.line}: ${problem.problem}; mark the file with "-- freehold: no-transaction" and give it nothing else`,

@@ -40,8 +40,10 @@ export class PostgresError extends Error {
   readonly file: string | undefined;
   readonly line: string | undefined;
   readonly routine: string | undefined;
+  /** Of a message with several statements: how many had been answered before the one that failed. */
+  readonly statementsBefore: number | undefined;
 
-  constructor(fields: ServerErrorFields) {
+  constructor(fields: ServerErrorFields, statementsBefore?: number) {
     super(fields.message);
     this.name = 'PostgresError';
     this.sqlstate = fields.code;
@@ -60,6 +62,7 @@ export class PostgresError extends Error {
     this.file = fields.file;
     this.line = fields.line;
     this.routine = fields.routine;
+    this.statementsBefore = statementsBefore;
   }
 }
 

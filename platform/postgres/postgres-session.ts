@@ -1,4 +1,5 @@
 // Owns the face of a session: statements, transactions, reset, on a connection that is never replaced.
+import { EventEmitter } from 'node:events';
 import type net from 'node:net';
 import type { PostgresAddress } from './address.ts';
 import { Connection } from './connection.ts';
@@ -9,11 +10,13 @@ import { isPlainCommand, resetMessage } from './session-reset.ts';
 import type { BeginOptions, QueryOptions, QueryResult, RawResult, Session, SessionSettings } from './session-types.ts';
 import { beginText } from './statement-job.ts';
 import { parameterOf } from './values.ts';
+import { queryMessage } from './wire.ts';
 import type { TransactionStatus } from './wire-peek.ts';
 
 /** For statements of our own that a healthy server answers in under a millisecond. */
 const housekeepingTimeoutMs = 2_000;
 
+const copyStream = () => new EventEmitter() as unknown as Answer;
 const noAnswer: Answer = Object.assign([], { count: null, command: null });
 
 let lastSessionId = 0;
@@ -80,10 +83,11 @@ export class PostgresSession implements Session {
 
   async script(text: string, options?: QueryOptions): Promise<void> {
     checkText(text);
-    await this.#connection.submit(
-      () => this.#connection.client.unsafe(text, [], { prepare: false, simple: true }),
-      options,
-    );
+    const { wire } = this.#connection;
+    const exchange = () =>
+      // What is not a list of rows is refused as a COPY, and the connection given up.
+      wire.exchange(queryMessage(text)).then((end) => (end === 'copy' ? copyStream() : noAnswer));
+    await this.#connection.submit(exchange, options);
   }
 
   async begin(options: BeginOptions = {}): Promise<void> {
