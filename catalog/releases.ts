@@ -1,7 +1,7 @@
 // Owns the queries on releases: immutable, named snapshots of a lane. The same content is the same release, whoever brings it.
 import { type Selectable, sql } from 'kysely';
 import { catalogFault } from './errors.ts';
-import type { ReleasesTable, StoredProgram, StoredScript } from './fleet-schema.ts';
+import type { ReleaseFilesTable, ReleasesTable, StoredProgram, StoredScript } from './fleet-schema.ts';
 import { isId, newId, type ReleaseId } from './ids.ts';
 import { compareVersions } from './lane-versions.ts';
 import type { CatalogDb, CatalogTx } from './open-catalog.ts';
@@ -108,15 +108,28 @@ export async function readLane(db: CatalogDb, id: ReleaseId): Promise<ReleaseLan
     name: row.lane,
     version: row.version,
     hash: row.hash,
-    files: files.map(({ name, hash, up, down, program, contract_requires: contractRequires }) => ({
-      name,
-      hash,
-      up,
-      down,
-      program,
-      contractRequires,
-    })),
+    files: files.map(fileOf),
   };
+}
+
+/**
+ * What any release of the lane holds beyond this one, each text once: where a database that is to go back to it finds its ways
+ * back, whichever release it stands at.
+ */
+export async function readFilesBeyond(db: CatalogDb, { name: lane, files }: ReleaseLane): Promise<ReleaseFile[]> {
+  const rows = await db
+    .selectFrom('release_files as f')
+    .innerJoin('releases as r', 'r.id', 'f.release_id')
+    .selectAll('f')
+    .distinctOn(['f.name', 'f.hash'])
+    .where('r.lane', '=', lane)
+    .where(sql<boolean>`f.name <> all (${files.map((file) => file.name)}::text[])`)
+    .execute();
+  return rows.map(fileOf);
+}
+
+function fileOf({ name, hash, up, down, program, contract_requires }: Selectable<ReleaseFilesTable>): ReleaseFile {
+  return { name, hash, up, down, program, contractRequires: contract_requires };
 }
 
 function highest(versions: readonly (string | null)[]): string | null {

@@ -115,6 +115,8 @@ export type MemberError = {
   sqlstate?: string;
   file?: string;
   line?: number;
+  /** The character of `statement`, from 1. */
+  position?: number;
   statement?: string;
   detail?: string;
   hint?: string;

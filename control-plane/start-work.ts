@@ -1,7 +1,7 @@
 // Owns the roles that work: workers, who run what they are nudged about, and reconcilers, who look by themselves.
 import type { OperationId } from '../catalog/ids.ts';
 import { moveHead } from '../catalog/lane-heads.ts';
-import { readLane } from '../catalog/releases.ts';
+import { readFilesBeyond, readLane } from '../catalog/releases.ts';
 import { sharesOf } from '../catalog/rollout-shares.ts';
 import { selectTargets } from '../catalog/targets.ts';
 import type { Lifecycle } from '../platform/lifecycle.ts';
@@ -38,6 +38,7 @@ function fleetWorkOf({ catalog, connections, log, holder }: Foundation) {
     catalog: catalog.db,
     databases: connections.databases,
     laneOf: (release) => readLane(catalog.db, release),
+    filesBeyond: (target) => readFilesBeyond(catalog.db, target),
     selected: async (tx, lane, selection) => (await selectTargets(tx, lane, selection)).map((it) => it.databaseId),
     moveHead,
     log,

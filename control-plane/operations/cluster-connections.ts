@@ -30,6 +30,13 @@ export function connectClusters({ catalog, sealer, heads, log }: ClusterConnecti
   const databases = createTenantDatabases({
     addressOf: (id, login) => loginAddress(catalog, sealer, id, login),
     heads,
+    lookForBlockers: (id) => {
+      let cluster: Promise<ClusterId> | undefined;
+      return async (pid) => {
+        cluster ??= clusterOf(catalog, id);
+        return clusters.of(await cluster).blockersOf(id, pid);
+      };
+    },
     log,
   });
   return {
@@ -39,6 +46,11 @@ export function connectClusters({ catalog, sealer, heads, log }: ClusterConnecti
     serverOf: (id) => provisionerAddress(catalog, sealer, id),
     close: async () => void (await Promise.all([clusters.close(), databases.close()])),
   };
+}
+
+async function clusterOf(catalog: CatalogDb, id: DatabaseId): Promise<ClusterId> {
+  const found = catalog.selectFrom('databases').select('cluster_id').where('id', '=', id);
+  return (await found.executeTakeFirstOrThrow()).cluster_id;
 }
 
 /** @throws Fault cluster_not_found */

@@ -5,8 +5,8 @@ import type { LaneVersions } from '../../catalog/schema.ts';
 import type { Session } from '../../platform/postgres/session.ts';
 import { versionsOf } from '../migration-files/lane-hash.ts';
 import type { Lane } from '../migration-files/migration-file.ts';
-import { placeOf } from './describe-migration-error.ts';
 import { bringDatabase } from './migrate-database.ts';
+import { placeOf } from './place-error.ts';
 
 export async function bringToHeads(
   session: Session,

@@ -3,6 +3,7 @@
 import { catalogFault } from '../../catalog/errors.ts';
 import type { ClusterId, DatabaseId } from '../../catalog/ids.ts';
 import { type Login, namesOf } from '../../catalog/names.ts';
+import type { Blocker } from '../../catalog/rollout-policy.ts';
 import type { PostgresAddress } from '../../platform/postgres/address.ts';
 import { isUniqueViolation, PostgresError } from '../../platform/postgres/errors.ts';
 import { openSession, type Session } from '../../platform/postgres/session.ts';
@@ -11,6 +12,7 @@ import { type ClusterInventory, readInventory } from './cluster-inventory.ts';
 import { type ClusterMarks, createClusterMarks, type MarkSealer } from './cluster-marks.ts';
 import { rolesOf, templateDatabase } from './cluster-names.ts';
 import { dropOwnedElsewhere } from './drop-owned-elsewhere.ts';
+import { lookForBlockers } from './look-for-blockers.ts';
 import { retryOnBusyCatalog } from './retry-on-busy-catalog.ts';
 import { textArray } from './text-array.ts';
 
@@ -36,6 +38,7 @@ export interface ClusterAdmin {
   fenceDatabase(id: DatabaseId): Promise<{ terminated: number; left: number }>;
   /** Ends the sessions of the database once, without closing it. */
   terminateSessions(id: DatabaseId): Promise<number>;
+  blockersOf(id: DatabaseId, pid: number): Promise<Blocker[]>;
   setLimits(id: DatabaseId, limits: DatabaseLimits): Promise<void>;
   setVerifier(id: DatabaseId, login: Login, verifier: string): Promise<void>;
   dropDatabase(id: DatabaseId): Promise<void>;
@@ -170,6 +173,7 @@ function createClusterAdmin({ pool, clusterId, marks, log, openIn }: AdminDeps):
         );
         return rows[0]?.ended ?? 0;
       }),
+    blockersOf: (id, pid) => use((session) => lookForBlockers(session, namesOf(id).database, pid)),
     setLimits: (id, limits) =>
       use(async (session) => {
         await call(session, 'set_limits($1, $2::text[], $3::text::jsonb)', [...keyOf(id), JSON.stringify(limits)]);

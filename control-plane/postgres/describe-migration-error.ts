@@ -3,6 +3,7 @@
 import type { Blocker, MemberError } from '../../catalog/rollout-policy.ts';
 import { Fault } from '../../platform/errors.ts';
 import { ConnectionLostError, isTransient, PostgresError } from '../../platform/postgres/errors.ts';
+import { placeOf } from './place-error.ts';
 
 export class DatabaseMigrationFailed extends Error {
   readonly error: MemberError;
@@ -15,22 +16,10 @@ export class DatabaseMigrationFailed extends Error {
   }
 }
 
-export type ErrorPlace = { lane: string; file: string; line?: number; statement?: string };
-const places = new WeakMap<object, ErrorPlace>();
-
-/** Says where an error happened, without changing its kind: its sqlstate decides whether it goes again. */
-export function placeError(error: unknown, place: ErrorPlace): void {
-  if (typeof error === 'object' && error !== null && !places.has(error)) places.set(error, place);
-}
-
-export function placeOf(error: unknown): ErrorPlace | undefined {
-  return typeof error === 'object' && error !== null ? places.get(error) : undefined;
-}
-
 export type StateAfter = {
   /** Undefined: nobody could be asked. */
   applied: string[] | undefined;
-  /** Statements of a file outside of a transaction are there, though the file is not booked. */
+  /** Statements of a file outside of a transaction are there, or half there, though the file is not booked. */
   begun: boolean;
   blocker: Blocker | undefined;
 };

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { isUniqueViolation } from '../../platform/postgres/errors.ts';
 import type { Session } from '../../platform/postgres/session.ts';
-import { placeError } from './describe-migration-error.ts';
+import { placeError } from './place-error.ts';
 import { cleanState, execLane, literal, type MigrationFrame, sameTransaction } from './plan-migration.ts';
 
 /** False when this run has been here before. */

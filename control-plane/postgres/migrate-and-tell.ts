@@ -135,9 +135,7 @@ async function stateAfter({ asOwner }: MigrateDeps, before: Ledger | undefined, 
       const now = new Set(ledger.applied.map((file) => `${file.lane}/${file.name}`));
       const fresh = ledger.applied.filter((file) => !known.has(`${file.lane}/${file.name}`));
       const gone = before?.applied.filter((file) => !now.has(`${file.lane}/${file.name}`)) ?? [];
-      const { rows } = ledger.withActor
-        ? await session.query('select from freehold.progress where state = $1 limit 1', ['done'])
-        : { rows: [] };
+      const { rows } = ledger.withActor ? await session.query('select from freehold.progress limit 1') : { rows: [] };
       return { applied: [...fresh, ...gone].map((file) => file.name), begun: rows.length > 0, blocker };
     });
   } catch {

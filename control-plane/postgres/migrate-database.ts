@@ -4,15 +4,8 @@ import { catalogFault } from '../../catalog/errors.ts';
 import { PostgresError } from '../../platform/postgres/errors.ts';
 import type { Session } from '../../platform/postgres/session.ts';
 import type { Lane, MigrationFile } from '../migration-files/migration-file.ts';
-import { placeError } from './describe-migration-error.ts';
-import {
-  adoptionMessage,
-  fileAt,
-  type MigrationFrame,
-  type MigrationPlan,
-  planMigration,
-  planUndo,
-} from './plan-migration.ts';
+import { placeInMessage } from './place-error.ts';
+import { adoptionMessage, type MigrationFrame, type MigrationPlan, planMigration, planUndo } from './plan-migration.ts';
 import { type Ledger, readForeignNames, readLedger } from './read-ledger.ts';
 import { retryLocks } from './retry-locks.ts';
 import { runAlone } from './run-alone.ts';
@@ -72,20 +65,7 @@ async function runMessage(session: Session, plan: MigrationPlan, input: BringInp
   try {
     await watched(session, input, () => session.script(plan.message, { signal: input.signal }));
   } catch (error) {
-    const at = error instanceof PostgresError ? fileAt(plan, Number(error.position ?? 0)) : undefined;
-    const last = plan.files.length === 1 ? plan.files[0] : undefined;
-    if (at !== undefined) {
-      const { line, file } = at;
-      placeError(error, {
-        lane: file.lane,
-        file: file.name,
-        line,
-        statement: file.text
-          .split('\n')
-          .slice(line - 1)
-          .join('\n'),
-      });
-    } else if (last !== undefined) placeError(error, { lane: last.lane, file: last.name, statement: last.text });
+    await placeInMessage(error, plan);
     throw error;
   }
 }

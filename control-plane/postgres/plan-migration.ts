@@ -7,8 +7,11 @@ export type AppliedFile = { lane: string; name: string; hash: string };
 export type PendingFile = {
   lane: string;
   name: string;
-  text: string /** Where its text begins in the message. */;
+  text: string;
+  /** Where its text begins in the message. */
   offset: number;
+  /** Its lines are those of the file. */
+  hasLines: boolean;
 };
 /** `files` and `message` come first; then `alone`, a file that cannot be part of a message. */
 export type MigrationPlan = {
@@ -54,7 +57,7 @@ export function planMigration({ lanes, applied, frame, ...input }: PlanInput): M
       if (!file.up.transaction || file.program !== null) return { files, message, alone: { lane: lane.name, file } };
       message += cleanState(frame, lane.name);
       const text = textOf(file.up.statements);
-      files.push({ lane: lane.name, name: file.name, text, offset: message.length });
+      files.push({ lane: lane.name, name: file.name, text, offset: message.length, hasLines: file.up.made !== true });
       message += `${text}\n;\n${sameTransaction}${cleanState(frame, 'core')}`;
       if (lane.name === actorSince.lane && file.name === actorSince.name) withActor = true;
       message += bookkeeping(lane.name, file, frame, withActor);
@@ -68,16 +71,12 @@ export function planUndo({ lanes, applied, frame }: PlanInput, undo: readonly Mi
   const files: PendingFile[] = [];
   let message = opening(frame, applied.length);
   for (const lane of lanes) {
-    const kept = new Set(lane.files.map((file) => file.name));
-    const doomed = applied.filter((file) => file.lane === lane.name && !kept.has(file.name)).reverse();
-    for (const { name, hash } of doomed) {
-      const file = undo.find((candidate) => candidate.name === name && candidate.hash === hash);
-      if (file?.down == null) throw catalogFault('not_reversible', `${name} declares no way back; nothing was undone.`);
-      if (!file.down.transaction) return { files, message, alone: { lane: lane.name, file } };
+    for (const { file, down } of doomedOf(lane, applied, undo)) {
+      if (!down.transaction) return { files, message, alone: { lane: lane.name, file } };
       message += cleanState(frame, lane.name);
-      const text = textOf(file.down.statements);
-      files.push({ lane: lane.name, name, text, offset: message.length });
-      message += `${text}\n;\n${sameTransaction}${cleanState(frame, 'core')}${unbookkeeping(lane.name, name)}`;
+      const text = textOf(down.statements);
+      files.push({ lane: lane.name, name: file.name, text, offset: message.length, hasLines: down.made !== true });
+      message += `${text}\n;\n${sameTransaction}${cleanState(frame, 'core')}${unbookkeeping(lane.name, file.name)}`;
     }
   }
   return { files, message, alone: undefined };
@@ -167,6 +166,26 @@ function pendingOf(lane: Lane, applied: readonly AppliedFile[]): MigrationFile[]
     );
   }
   return lane.files.slice(there.length);
+}
+
+/** Newest first. Every one is looked at before the first is undone: half the way back is worse than none (M14). */
+function doomedOf(lane: Lane, applied: readonly AppliedFile[], undo: readonly MigrationFile[]) {
+  const kept = new Map(lane.files.map((file) => [file.name, file.hash]));
+  const there = applied.filter((file) => file.lane === lane.name);
+  for (const { name, hash } of there)
+    if (kept.has(name) && kept.get(name) !== hash)
+      throw invalid(
+        lane.name,
+        `${name} was edited after it had been applied; go back to a release that has it as it is`,
+      );
+  const doomed = there.filter((file) => !kept.has(file.name)).reverse();
+  return doomed.map(({ name, hash }) => {
+    const file = undo.find((candidate) => candidate.name === name && candidate.hash === hash);
+    if (file === undefined)
+      throw catalogFault('not_reversible', `${name} is in no release as it was applied; nothing was undone.`);
+    if (file.down === null) throw catalogFault('not_reversible', `${name} declares no way back; nothing was undone.`);
+    return { file, down: file.down };
+  });
 }
 
 function ledgerGuard(expected: number): string {

@@ -4,7 +4,7 @@ import { PostgresError } from '../../platform/postgres/errors.ts';
 import type { Session } from '../../platform/postgres/session.ts';
 import type { MigrationFile } from '../migration-files/migration-file.ts';
 import { runProgram } from '../migration-files/run-program.ts';
-import { placeError } from './describe-migration-error.ts';
+import { placeError } from './place-error.ts';
 import {
   type MigrationFrame,
   type MigrationPlan,
@@ -35,9 +35,14 @@ export async function runAlone(
       );
       return;
     }
-    const { statements } = (direction === 'up' ? alone.file.up : alone.file.down) ?? { statements: [] };
-    const script = { lane: alone.lane, name: progressName(alone.file, direction), statements, clean };
-    await runStatements(session, script, { signal });
+    const script = direction === 'up' ? alone.file.up : alone.file.down;
+    if (script !== null) {
+      const { lane, file } = alone;
+      const name = progressName(file, direction);
+      const { statements, made } = script;
+      const hasLines = made !== true;
+      await runStatements(session, { lane, file: file.name, name, statements, hasLines, clean }, { signal });
+    }
     await session.script(recordAlone(alone, direction, frame, expected));
   } catch (error) {
     placeError(error, { lane: alone.lane, file: alone.file.name });
@@ -65,7 +70,8 @@ async function runAsking(
     return session.commit();
   }
   await session.commit();
-  await runStatements(session, { lane, name: file.name, statements: made.statements, clean }, {});
+  const { name } = file;
+  await runStatements(session, { lane, file: name, name, statements: made.statements, hasLines: false, clean }, {});
   return record('');
 }
 

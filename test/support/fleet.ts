@@ -4,6 +4,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { systemCaller } from '../../catalog/caller.ts';
 import { type DatabaseId, newId, type ReleaseId, type RolloutId, type TenantId } from '../../catalog/ids.ts';
 import { namesOf } from '../../catalog/names.ts';
+import { readFilesBeyond } from '../../catalog/releases.ts';
 import { type RolloutPolicy, rolloutPolicySchema } from '../../catalog/rollout-policy.ts';
 import { findRollout, type RolloutRow } from '../../catalog/rollouts.ts';
 import { laneHash, versionsOf } from '../../control-plane/migration-files/lane-hash.ts';
@@ -103,15 +104,26 @@ export type BeginOptions = {
   bakeMs?: number;
   movesHead?: boolean;
   approval?: boolean;
+  kind?: 'migrate' | 'rollback';
+  /** One that was registered; a row without files is made where there is none. */
+  release?: ReleaseId;
 };
 
 export async function beginRollout(
   house: Installation,
   tenants: readonly FleetTenant[],
   lane: Lane,
-  { policy, waves = [], bakeMs = 0, movesHead = false, approval = false }: BeginOptions = {},
+  {
+    policy,
+    waves = [],
+    bakeMs = 0,
+    movesHead = false,
+    approval = false,
+    kind = 'migrate',
+    release: stored,
+  }: BeginOptions = {},
 ): Promise<Begun> {
-  const release = await storeRelease(house, lane);
+  const release = stored ?? (await storeRelease(house, lane));
   const rollout = await createRollout(house.catalog.db, systemCaller('test'), 'tenant', async () => {
     const members = tenants.map((tenant, i) => {
       let wave = 0;
@@ -124,7 +136,7 @@ export async function beginRollout(
     });
     const last = Math.max(0, ...members.map((member) => member.wave));
     return {
-      kind: 'migrate',
+      kind,
       lane: 'tenant',
       releaseId: release,
       statement: null,
@@ -151,6 +163,7 @@ export function fleetWork(house: Installation, lane: Lane, more: Partial<PumpDep
     catalog: house.catalog.db,
     databases: house.connections.databases as unknown as Migrator,
     laneOf: async () => lane,
+    filesBeyond: (target) => readFilesBeyond(house.catalog.db, target),
     selected: async () => [],
     moveHead: async (tx, name, release, actor) => {
       const head = { lane: name, release_id: release, moved_by: actor };

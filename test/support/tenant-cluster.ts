@@ -69,6 +69,7 @@ export async function openTenantCluster(server: ServerAddress, tenantLane?: Lane
   const databases = createTenantDatabases({
     addressOf: async (id, login) => addressOf(id, login),
     heads: async () => lanes,
+    lookForBlockers: (id) => (pid) => admin.blockersOf(id, pid),
     log: quietLog,
   });
   const makeRoles = async (id: DatabaseId) => {

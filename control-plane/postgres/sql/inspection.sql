@@ -26,5 +26,25 @@ create function freehold.password_fingerprints() returns table (name text, itera
   where rolname ~ '^t_[0-7][0-9a-hjkmnp-tv-z]{25}_(mig|app_a|app_b|ro)$' and part is not null;
 $$;
 
-revoke all on function freehold.orphan_directories(), freehold.password_fingerprints() from public;
-grant execute on function freehold.orphan_directories(), freehold.password_fingerprints() to freehold_provisioner;
+-- Who stands before a backend of a tenant database that waits for a lock, oldest first: the template hides it from tenants' logins.
+-- For a backend of another database, or one that does not wait, there is nobody; pg_blocking_pids stops all locking for a
+-- moment, so it is asked about a waiting backend alone.
+create function freehold.blockers_of(name text, backend integer)
+  returns table (pid integer, role text, application text, state text, age_ms float8)
+  language plpgsql strict stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if not exists (select from pg_stat_get_activity(backend) w join pg_database d on d.oid = w.datid
+      where d.datname = freehold.checked_name(name) and w.wait_event_type = 'Lock') then
+    return;
+  end if;
+  return query select a.pid, coalesce(r.rolname::text, ''), a.application_name, coalesce(a.state, a.backend_type),
+      extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.query_start, a.backend_start))::float8 * 1000
+    from (select distinct b from unnest(pg_blocking_pids(backend)) as b) as blocking
+    cross join pg_stat_get_activity(blocking.b) a left join pg_authid r on r.oid = a.usesysid
+    order by 5 desc;
+end $$;
+
+revoke all on function
+  freehold.orphan_directories(), freehold.password_fingerprints(), freehold.blockers_of(text, integer) from public;
+grant execute on function
+  freehold.orphan_directories(), freehold.password_fingerprints(), freehold.blockers_of(text, integer) to freehold_provisioner;

@@ -3,10 +3,9 @@
 import type { ClaimedMember, MemberResult } from '../../../catalog/rollout-members.ts';
 import type { MemberError } from '../../../catalog/rollout-policy.ts';
 import type { RolloutRow } from '../../../catalog/rollouts.ts';
-import type { Lane } from '../../migration-files/migration-file.ts';
 import { backoffMs } from '../../operations/engine/backoff.ts';
 import { describeFailure } from '../../operations/engine/describe-failure.ts';
-import { type MigrateOptions, type MigrateOutcome, type Migrator, memberErrorOf } from './migrator.ts';
+import { type MigrateOptions, type MigrateOutcome, type Migrator, memberErrorOf, type Target } from './migrator.ts';
 
 /** With the waits between, a cluster that answers to its health check and to nobody else has some minutes. */
 export const attemptsMax = 12;
@@ -14,7 +13,7 @@ export const attemptsMax = 12;
 export async function migrateMember(
   migrator: Migrator,
   rollout: RolloutRow,
-  target: Lane | undefined,
+  target: Target | undefined,
   member: ClaimedMember,
   signal: AbortSignal,
 ): Promise<MemberResult> {
@@ -48,7 +47,7 @@ export async function migrateMember(
 function act(
   migrator: Migrator,
   rollout: RolloutRow,
-  target: Lane | undefined,
+  target: Target | undefined,
   { databaseId }: ClaimedMember,
   signal: AbortSignal,
 ): Promise<MigrateOutcome> {
@@ -61,11 +60,12 @@ function act(
     lockRetries: policy.lock_retries,
     statementTimeoutMs: policy.statement_timeout_ms,
     probe: policy.probe,
+    undo: target?.undo ?? [],
     signal,
   };
   if (rollout.statement !== null) return migrator.execOnce(databaseId, rollout.id, rollout.statement, options);
   if (target === undefined) throw new TypeError('a rollout of a lane has a release');
-  return migrator.migrate(databaseId, target, options);
+  return migrator.migrate(databaseId, target.lane, options);
 }
 
 /** Only what says nothing of the database itself: nobody answered. A lock or a bad row has been tried often enough. */

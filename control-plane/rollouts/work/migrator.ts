@@ -2,7 +2,7 @@
 import type { DatabaseId, ReleaseId } from '../../../catalog/ids.ts';
 import type { MemberError } from '../../../catalog/rollout-policy.ts';
 import type { LaneVersions } from '../../../catalog/schema.ts';
-import type { Lane } from '../../migration-files/migration-file.ts';
+import type { Lane, MigrationFile } from '../../migration-files/migration-file.ts';
 
 export type MigrateOptions = {
   direction: 'up' | 'down';
@@ -13,6 +13,8 @@ export type MigrateOptions = {
   lockRetries: number;
   statementTimeoutMs: number;
   probe: string | null;
+  /** For the way down: what stands beyond the target in any release. */
+  undo?: readonly MigrationFile[];
   signal?: AbortSignal;
 };
 
@@ -32,6 +34,10 @@ export type Migrator = {
 };
 
 export type LaneOf = (release: ReleaseId) => Promise<Lane>;
+export type FilesBeyond = (target: Lane) => Promise<readonly MigrationFile[]>;
+
+/** What a rollout of a lane brings databases to, and the ways back of what it undoes there. */
+export type Target = { lane: Lane; undo: readonly MigrationFile[] };
 
 export function memberErrorOf(error: unknown): { error: MemberError; lockWaitMs: number } | undefined {
   if (!(error instanceof Error) || !('error' in error)) return undefined;

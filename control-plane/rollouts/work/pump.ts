@@ -4,17 +4,18 @@ import type { RolloutId } from '../../../catalog/ids.ts';
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
 import type { ClaimedMember, MemberResult } from '../../../catalog/rollout-members.ts';
 import { handsOfPump } from '../../../catalog/rollout-shares.ts';
-import { findRollout } from '../../../catalog/rollouts.ts';
+import { findRollout, type RolloutRow } from '../../../catalog/rollouts.ts';
 import type { Log } from '../../../platform/log.ts';
 import { holdMembers } from './held-members.ts';
 import { migrateMember } from './migrate-member.ts';
-import type { LaneOf, Migrator } from './migrator.ts';
+import type { FilesBeyond, LaneOf, Migrator } from './migrator.ts';
 import { takeTurn } from './take-turn.ts';
 
 export type PumpDeps = {
   readonly catalog: CatalogDb;
   readonly databases: Migrator;
   readonly laneOf: LaneOf;
+  readonly filesBeyond: FilesBeyond;
   readonly log: Log;
   /** Names this process in the leases. */
   readonly holder: string;
@@ -35,7 +36,7 @@ export async function pump(deps: PumpDeps, rolloutId: RolloutId, stop?: AbortSig
   const { catalog, databases, log, holder, leaseMs = leaseDefaultMs } = deps;
   const first = await findRollout(catalog, rolloutId);
   if (first?.state !== 'running') return { members: 0 };
-  const target = first.release_id === null ? undefined : await deps.laneOf(first.release_id);
+  const target = await targetOf(deps, first);
   const held = holdMembers({ db: catalog, log, leaseMs }, rolloutId);
   const inFlight = new Set<Promise<void>>();
   let finished: MemberResult[] = [];
@@ -46,7 +47,7 @@ export async function pump(deps: PumpDeps, rolloutId: RolloutId, stop?: AbortSig
       finished = [];
       const claimedAtMs = performance.now();
       const max = stop?.aborted === true ? 0 : handsOfPump - inFlight.size;
-      const version = target?.version ?? null;
+      const version = target?.lane.version ?? null;
       const turn = await takeTurn(catalog, { rolloutId, version, results, holder, leaseMs, max });
       for (const member of turn.claimed) {
         members++;
@@ -68,6 +69,12 @@ export async function pump(deps: PumpDeps, rolloutId: RolloutId, stop?: AbortSig
     await Promise.allSettled(inFlight);
     held.stop();
   }
+}
+
+async function targetOf({ laneOf, filesBeyond }: PumpDeps, { release_id, kind }: RolloutRow) {
+  if (release_id === null) return undefined;
+  const lane = await laneOf(release_id);
+  return { lane, undo: kind === 'rollback' ? await filesBeyond(lane) : [] };
 }
 
 async function goesOn({ drive }: PumpDeps, id: RolloutId, stop: AbortSignal | undefined): Promise<boolean> {
