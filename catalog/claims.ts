@@ -8,8 +8,11 @@ export const runtimeAudience = 'freehold-runtime';
 /** Longest life of a runtime token: what a leaked one is worth when nobody notices. */
 export const tokenLifetimeMaxSec = 15 * 60;
 
-/** `tenant:read` is for a token that can do nothing but ask who it is (GET /v1/tenant), which every token can. */
-export const scopes = ['tenant:read', 'sql', 'sql:read'] as const;
+/**
+ * Each of `sql`, `rest` and `graphql` opens that API and no other, as the login that reads and writes; with `:read`, as the
+ * read-only login. `tenant:read` is for a token that can do nothing but ask who it is (GET /v1/tenant), which every token can.
+ */
+export const scopes = ['tenant:read', 'sql', 'sql:read', 'rest', 'rest:read', 'graphql', 'graphql:read'] as const;
 export type Scope = (typeof scopes)[number];
 
 /** Unknown members are allowed by RFC 7519 and ignored; the known ones are strict. */

@@ -22,6 +22,8 @@ import type { VerificationKeys } from './verification-keys.ts';
 export type TenantContext = {
   readonly route: Route & { readonly database: RouteDatabase };
   readonly claims: RuntimeClaims;
+  /** All verified claims as they were signed, also those that only the product knows: what policies in the database read. */
+  readonly claimsJson: string;
 };
 
 export interface TenantResolver {
@@ -38,7 +40,7 @@ export type TenantResolverDeps = {
 };
 
 export function createTenantResolver({ keys, tokens, routes, clock, schema }: TenantResolverDeps): TenantResolver {
-  const claimsOf = async (token: string): Promise<RuntimeClaims> => {
+  const claimsOf = async (token: string): Promise<TokenClaims> => {
     const known = tokens.get(token);
     if (known !== undefined) return parsedClaims(known);
     const { keySet, issuers } = keys.current();
@@ -52,12 +54,13 @@ export function createTenantResolver({ keys, tokens, routes, clock, schema }: Te
     const parsed = runtimeClaimsSchema.safeParse(verified.claims);
     if (!parsed.success)
       throw refused(`claims: ${parsed.error.issues.map((issue) => issue.path.join('.')).join(', ')}`);
+    const claims: TokenClaims = { parsed: parsed.data, json: JSON.stringify(verified.claims) };
     // Parsed once: the cache keeps the parsed claims in the place of the raw ones. A key that was retired while its
     // signature was being checked must not come back with the token.
     if (keys.current().keySet.find(verified.issuer, verified.kid) !== undefined) {
-      tokens.set(token, { ...verified, claims: parsed.data });
+      tokens.set(token, { ...verified, claims });
     }
-    return parsed.data;
+    return claims;
   };
 
   const reloadFor = async (claims: RuntimeClaims, route: Route): Promise<Route | undefined> => {
@@ -68,7 +71,7 @@ export function createTenantResolver({ keys, tokens, routes, clock, schema }: Te
 
   return {
     async resolve(authorization) {
-      const claims = await claimsOf(bearerToken(authorization));
+      const { parsed: claims, json: claimsJson } = await claimsOf(bearerToken(authorization));
       const found = routes.find(claims.tid);
       let route = found instanceof Promise ? await found : found;
       if (route !== undefined && isOlder(route, claims)) route = await reloadFor(claims, route);
@@ -76,7 +79,7 @@ export function createTenantResolver({ keys, tokens, routes, clock, schema }: Te
       if (route === undefined || !hasDatabase(route)) throw notServed(route);
       if (claims.ep !== route.epoch) throw refused(`epoch ${claims.ep} of the token, ${route.epoch} of the tenant`);
       schema.check(route);
-      return { route, claims };
+      return { route, claims, claimsJson };
     },
   };
 }
@@ -99,9 +102,11 @@ function hasDatabase(route: Route): route is TenantContext['route'] {
   return route.database !== undefined;
 }
 
+type TokenClaims = { parsed: RuntimeClaims; json: string };
+
 /** What claimsOf has put there. */
-function parsedClaims(verified: VerifiedToken): RuntimeClaims {
-  return verified.claims as RuntimeClaims;
+function parsedClaims(verified: VerifiedToken): TokenClaims {
+  return verified.claims as TokenClaims;
 }
 
 const jwtFault = faultsOf(jwtFaults);

@@ -40,7 +40,15 @@ export type RawResult = {
 };
 
 export type IsolationLevel = 'read committed' | 'repeatable read' | 'serializable';
-export type BeginOptions = QueryOptions & { isolation?: IsolationLevel; readOnly?: boolean; deferrable?: boolean };
+export type BeginOptions = QueryOptions & {
+  isolation?: IsolationLevel;
+  readOnly?: boolean;
+  deferrable?: boolean;
+  /** Settings that end with the transaction, in the same message. The names are ours; the values may be anybody's. */
+  settings?: Readonly<Record<string, string>>;
+  /** Takes the snapshot at once; a transaction that has one cannot be made read-write again. */
+  snapshot?: boolean;
+};
 
 export interface Session {
   readonly id: number;

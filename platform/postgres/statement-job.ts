@@ -43,13 +43,19 @@ export function releaseJob(job: Job): void {
   if (job.onAbort !== undefined) job.signal?.removeEventListener('abort', job.onAbort);
 }
 
-export function beginText({ isolation, readOnly, deferrable }: BeginOptions): string {
+export function beginText({ isolation, readOnly, deferrable, settings = {}, snapshot }: BeginOptions): string {
   const modes = [
     isolation && `ISOLATION LEVEL ${isolationText[isolation]}`,
     readOnly && 'READ ONLY',
     deferrable && 'DEFERRABLE',
   ].filter((mode) => mode);
-  return `BEGIN ${modes.join(', ')}`;
+  const local = Object.entries(settings).map(([name, value]) => `;SET LOCAL ${name} = ${literal(value)}`);
+  return `BEGIN ${modes.join(', ')}${local.join('')}${snapshot ? ';SELECT 1' : ''}`;
+}
+
+/** An escape string means the same whatever the session's standard_conforming_strings says. A zero byte ends the message. */
+function literal(text: string): string {
+  return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\0', '')}'`;
 }
 
 const isolationText: Record<IsolationLevel, string> = {

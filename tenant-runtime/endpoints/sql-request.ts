@@ -9,7 +9,7 @@ export type SqlStatement = { query: string; params: (string | null)[]; arrayMode
 export type SqlRequest = {
   statements: SqlStatement[];
   /** Undefined for a single statement. */
-  batch: { isolation: IsolationLevel | undefined; readOnly: boolean; deferrable: boolean } | undefined;
+  batch: { isolation?: IsolationLevel; readOnly: boolean; deferrable: boolean } | undefined;
   /** Values as PostgreSQL writes them; otherwise numbers, booleans, JSON and arrays become JSON. */
   rawText: boolean;
 };
@@ -45,7 +45,7 @@ export function parseSqlRequest(body: unknown, header: (name: string) => string 
   return {
     statements: queries.map((query, at) => statementOf(query, arrayMode, `queries[${at}]: `)),
     batch: {
-      isolation: isolationOf(header('neon-batch-isolation-level')),
+      ...isolationOf(header('neon-batch-isolation-level')),
       readOnly: header('neon-batch-read-only') === 'true',
       deferrable: header('neon-batch-deferrable') === 'true',
     },
@@ -65,12 +65,12 @@ function statementOf(value: unknown, arrayMode: boolean, place: string): SqlStat
   return { query, params: params.map((param) => paramText(param, place)), arrayMode: own ?? arrayMode };
 }
 
-function isolationOf(text: string | undefined): IsolationLevel | undefined {
-  if (text === undefined) return undefined;
+function isolationOf(text: string | undefined): { isolation?: IsolationLevel } {
+  if (text === undefined) return {};
   if (!Object.hasOwn(isolationLevels, text)) {
     throw invalid(`Neon-Batch-Isolation-Level must be one of ${Object.keys(isolationLevels).join(', ')}.`);
   }
-  return isolationLevels[text];
+  return { isolation: isolationLevels[text] as IsolationLevel };
 }
 
 /** As PostgreSQL reads it: the server infers the type, so everything is text. */

@@ -1,6 +1,6 @@
 // Owns POST /v1/sql: SQL of the tenant's own, in the wire format of Neon's HTTP driver. One request is one statement, or
-// one batch in one transaction. Scope `sql` runs as the application login, `sql:read` as the read-only one, read only.
-// A statement ends at the plan's limit or the request's deadline, whichever is first; it is cancelled and its session closed.
+// one batch, and in either case one transaction that knows the claims of the token. Scope `sql` runs as the application login,
+// `sql:read` as the read-only one, read only. A statement ends at the plan's limit or the request's deadline, whichever is first; it is cancelled and its session closed.
 import type { Context } from 'hono';
 import { catalogFault } from '../../catalog/errors.ts';
 import { isFault } from '../../platform/errors.ts';
@@ -9,8 +9,8 @@ import { ConnectionLostError, PostgresError, ResultTooLargeError } from '../../p
 import type { RawResult, Session } from '../../platform/postgres/session.ts';
 import { runtimeFault } from '../errors.ts';
 import type { TenantContext, TenantResolver } from '../resolve-tenant.ts';
-import type { Access } from '../route.ts';
 import type { ServedRoute, TenantPools } from '../tenant-pools.ts';
+import { type RequestContext, requestContext, transact } from '../tenant-transaction.ts';
 import { errorJson, resultJson } from './sql-answer.ts';
 import { parseSqlRequest, type SqlRequest, type SqlStatement } from './sql-request.ts';
 
@@ -19,12 +19,13 @@ export type SqlDeps = { resolver: TenantResolver; pools: TenantPools };
 export function sqlEndpoint({ resolver, pools }: SqlDeps) {
   return async (c: Context<EdgeEnv>): Promise<Response> => {
     const tenant = await resolver.resolve(c.req.header('authorization'));
-    const access = accessOf(tenant);
+    const context = requestContext('sql', tenant, c.req);
+    checkPlan(tenant);
     const request = parseSqlRequest(c.get('jsonBody'), (name) => c.req.header(name));
     const deadline = c.get('deadline');
     try {
-      const work = (session: Session, route: ServedRoute) => runSql(session, route, access, request, deadline);
-      return answer(200, await pools.use(tenant.route, access, work, deadline));
+      const work = (session: Session, route: ServedRoute) => runSql(session, route, context, request, deadline);
+      return answer(200, await pools.use(tenant.route, context.access, work, deadline));
     } catch (error) {
       if (error instanceof PostgresError) return answer(400, errorJson(error));
       throw error;
@@ -32,26 +33,17 @@ export function sqlEndpoint({ resolver, pools }: SqlDeps) {
   };
 }
 
-/** @throws Fault scope_missing, plan_forbids */
-function accessOf({ claims, route }: TenantContext): Access {
-  const access = claims.scope.has('sql') ? 'app' : claims.scope.has('sql:read') ? 'ro' : undefined;
-  if (access === undefined) {
-    const needed = ['sql', 'sql:read'];
-    throw catalogFault('scope_missing', 'The token needs the scope sql, or sql:read for reading.', {
-      extra: { needed },
-    });
-  }
-  if (!route.limits.sql_api) {
-    throw catalogFault('plan_forbids', 'The plan of this tenant does not include the SQL API.');
-  }
-  return access;
+/** @throws Fault plan_forbids */
+function checkPlan({ route }: TenantContext): void {
+  if (route.limits.sql_api) return;
+  throw catalogFault('plan_forbids', 'The plan of this tenant does not include the SQL API.');
 }
 
 /** The body of the answer. Also what a bench without tokens and routes runs, so that both do the same work. */
 export async function runSql(
   session: Session,
   { limits }: Pick<ServedRoute, 'limits'>,
-  access: Access,
+  context: RequestContext,
   request: SqlRequest,
   signal: AbortSignal,
 ): Promise<string> {
@@ -69,39 +61,28 @@ export async function runSql(
     } catch (error) {
       throw explained(error, limits, performance.now() - startedMs);
     }
+    if (controlling.has(result.command)) throw transactionControl();
     const json = resultJson(result, { rawText, arrayMode });
     bytesLeft -= json.length;
     if (bytesLeft < 0) throw explained(new ResultTooLargeError(), limits, 0);
     return json;
   };
 
-  if (batch === undefined) {
-    const json = await run(statements[0] as SqlStatement);
-    if (isOpen(session)) throw transactionControl();
-    return json;
-  }
-  await session.begin({
-    signal,
-    readOnly: batch.readOnly || access === 'ro',
-    deferrable: batch.deferrable,
-    ...(batch.isolation !== undefined && { isolation: batch.isolation }),
-  });
-  // A transaction that has taken a snapshot cannot be made read-write again.
-  if (access === 'ro') await session.query('select 1', [], { signal });
-  const results: string[] = [];
-  for (const statement of statements) {
-    results.push(await run(statement));
-    if (session.transactionStatus === 'idle') throw transactionControl();
-  }
-  await session.commit({ signal });
-  return `{"results":[${results.join(',')}]}`;
+  const runAll = async (): Promise<string[]> => {
+    const results: string[] = [];
+    for (const statement of statements) {
+      results.push(await run(statement));
+      if (session.transactionStatus === 'idle') throw transactionControl();
+    }
+    return results;
+  };
   // After an error nothing was committed: the pool's reset rolls back, or the session is gone and its transaction with it.
+  const results = await transact(session, context, runAll, signal, batch ?? {});
+  return batch === undefined ? (results[0] as string) : `{"results":[${results.join(',')}]}`;
 }
 
-/** The status is that of the last answer; unknown counts as closed, the reset before the next use looks again. */
-function isOpen(session: Session): boolean {
-  return session.transactionStatus === 'in-transaction' || session.transactionStatus === 'failed-transaction';
-}
+/** By their command tags. A savepoint inside a batch is the batch's own business. */
+const controlling = new Set(['BEGIN', 'START TRANSACTION', 'COMMIT', 'PREPARE TRANSACTION', 'COMMIT PREPARED']);
 
 function transactionControl() {
   return runtimeFault(
@@ -128,7 +109,7 @@ function explained(error: unknown, limits: ServedRoute['limits'], elapsedMs: num
     severity: 'ERROR',
     message: `canceling statement due to statement timeout of ${limits.statement_timeout_ms} ms`,
     ...(error instanceof ConnectionLostError && {
-      detail: 'The server did not confirm it: whether a write took effect is unknown.',
+      detail: 'The server did not confirm it. Nothing was committed.',
     }),
   });
   return timeout;

@@ -12,7 +12,11 @@ export function addTokens(program: Command, io: Io): void {
     .summary('mint a runtime token for a tenant')
     .description('Mints a runtime token for a tenant and prints it, and nothing else, on stdout.')
     .argument('<tenant>', 'id or slug')
-    .requiredOption('--scope <scope>', 'tenant:read, sql or sql:read; repeatable', words)
+    .requiredOption(
+      '--scope <scope>',
+      'tenant:read, sql, rest or graphql, the last three also with :read; repeatable',
+      words,
+    )
     .option('--ttl <duration>', 'how long it is good, at most 15m', durationMs, undefined)
     .option('--subject <subject>', 'who will use it: a user or service of the product', 'freehold-cli')
     .action(action(io, mint));

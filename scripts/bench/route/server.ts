@@ -16,6 +16,7 @@ import { runtimeConfig } from '../../../tenant-runtime/config.ts';
 import { runSql } from '../../../tenant-runtime/endpoints/sql.ts';
 import { parseSqlRequest } from '../../../tenant-runtime/endpoints/sql-request.ts';
 import { createRuntime } from '../../../tenant-runtime/runtime.ts';
+import type { RequestContext } from '../../../tenant-runtime/tenant-transaction.ts';
 
 const log = createLog({ name: 'bench', level: 'warn' });
 const metrics = createMetrics();
@@ -45,6 +46,11 @@ function floor(): Hono<EdgeEnv> {
   return edged().post(sqlPath, () => new Response(body, { headers: { 'content-type': 'application/json' } }));
 }
 
+const anybody: RequestContext = {
+  access: 'app',
+  settings: { 'request.jwt.claims': '{"sub":"bench"}', 'request.method': 'POST', 'request.path': sqlPath },
+};
+
 function fixed(): Hono<EdgeEnv> {
   const address = parseAddress(process.env.BENCH_FIXED_URL ?? '');
   const pool = createSessionPool({
@@ -59,7 +65,7 @@ function fixed(): Hono<EdgeEnv> {
   return edged().post(sqlPath, async (c) => {
     const request = parseSqlRequest(c.get('jsonBody'), (name) => c.req.header(name));
     const signal = c.get('deadline');
-    const json = await pool.use('fixed', (session) => runSql(session, route, 'app', request, signal), { signal });
+    const json = await pool.use('fixed', (session) => runSql(session, route, anybody, request, signal), { signal });
     return new Response(json, { headers: { 'content-type': 'application/json' } });
   });
 }
