@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { Io } from './cli.ts';
+import { addAttack } from './commands/attack.ts';
 import { addClusters } from './commands/clusters.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addFsck } from './commands/fsck.ts';
@@ -41,6 +42,7 @@ export function createProgram(io: Io): Command {
   addKeys(program, io);
   addSigningKeys(program, io);
   addAudit(program, io);
+  addAttack(program, io);
   addReconcilers(program, io);
   addRuntimes(program, io);
   addFsck(program, io);

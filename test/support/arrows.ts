@@ -45,7 +45,13 @@ const controlPlaneRooms: Record<string, (target: string) => boolean> = {
     /^control-plane\/operations\/(registry|operation-kinds)\.ts$/.test(target) ||
     /^control-plane\/migration-files\/migration-file\.ts$/.test(target),
   client: (target) => /^control-plane\/(api|client)\//.test(target),
-  cli: within('control-plane/client.ts', 'control-plane/migration-files/', 'control-plane/migration-lint/'),
+  attack: within('control-plane/client.ts'),
+  cli: within(
+    'control-plane/client.ts',
+    'control-plane/attack/',
+    'control-plane/migration-files/',
+    'control-plane/migration-lint/',
+  ),
 };
 
 export const arrows: Arrow[] = [
