@@ -10,7 +10,7 @@ import { execOnce } from './exec-once.ts';
 import { bringDatabase } from './migrate-database.ts';
 import type { MigrationFrame } from './plan-migration.ts';
 import { probeDatabase } from './probe-database.ts';
-import { filesOf, type Ledger, readLedger } from './read-ledger.ts';
+import { type Ledger, readLedger } from './read-ledger.ts';
 import { retryLocks } from './retry-locks.ts';
 import { type LockWait, type LookForBlockers, watchLockWaits } from './watch-lock-waits.ts';
 
@@ -35,7 +35,6 @@ export type MigrateOutcome = {
   to: string;
   durationMs: number;
   lockWaitMs: number;
-  files: { name: string; durationMs: number }[];
   /** Applied by node-pg-migrate's own command line, and now in the ledger. */
   adopted: string[];
 };
@@ -50,10 +49,9 @@ export type MigrateDeps = {
 
 /** @throws DatabaseMigrationFailed; the signal's reason */
 export function migrateAndTell(deps: MigrateDeps, target: Lane, options: MigrateOptions): Promise<MigrateOutcome> {
-  return told(deps, target.name, options, async (session, wait) => {
-    const { adopted } = await bringDatabase(session, bringInput(deps, target, options, wait));
-    return adopted;
-  });
+  return told(deps, target.name, options, (session, wait, from) =>
+    bringDatabase(session, { ...bringInput(deps, target, options, wait), from }),
+  );
 }
 
 /** @throws DatabaseMigrationFailed; the signal's reason */
@@ -63,17 +61,17 @@ export async function execAndTell(
   options: MigrateOptions,
 ): Promise<MigrateOutcome> {
   let ran = false;
-  const outcome = await told(deps, 'tenant', options, async (session, wait) => {
+  const outcome = await told(deps, 'tenant', options, async (session, wait, ledger) => {
     const act = () => execOnce(session, frameOf(deps, options), statement, options.signal);
     ran = await watchLockWaits(deps.look, session.backendPid, wait, options.lockTimeoutMs, () =>
       retryLocks(act, session, options.lockRetries, options.signal),
     );
-    return [];
+    return { ledger, adopted: [] };
   });
   return { ...outcome, outcome: ran ? 'done' : 'noop' };
 }
 
-type Act = (session: Session, wait: LockWait) => Promise<string[]>;
+type Act = (session: Session, wait: LockWait, before: Ledger) => Promise<{ ledger: Ledger; adopted: string[] }>;
 
 async function told(deps: MigrateDeps, lane: string, options: MigrateOptions, act: Act): Promise<MigrateOutcome> {
   const startedAt = performance.now();
@@ -82,8 +80,7 @@ async function told(deps: MigrateDeps, lane: string, options: MigrateOptions, ac
   try {
     const { ledger, adopted } = await deps.asOwner(async (session) => {
       before = await readLedger(session);
-      const adopted = await act(session, wait);
-      return { ledger: await readLedger(session), adopted };
+      return act(session, wait, before);
     });
     if (options.probe !== null)
       await probeDatabase(await deps.readOnlyAddress(), options.probe, options.statementTimeoutMs);
@@ -95,7 +92,6 @@ async function told(deps: MigrateDeps, lane: string, options: MigrateOptions, ac
       to: lanes[lane]?.version ?? '',
       durationMs: Math.round(performance.now() - startedAt),
       lockWaitMs: Math.round(wait.waitedMs),
-      files: filesOf(ledger.applied, before?.applied ?? []).filter((file) => !adopted.includes(file.name)),
       adopted,
     };
   } catch (error) {

@@ -3,10 +3,11 @@
 import { catalogFault } from '../../catalog/errors.ts';
 import { PostgresError } from '../../platform/postgres/errors.ts';
 import type { Session } from '../../platform/postgres/session.ts';
+import { compareNames } from '../migration-files/lane-hash.ts';
 import type { Lane, MigrationFile } from '../migration-files/migration-file.ts';
 import { placeInMessage } from './place-error.ts';
 import { adoptionMessage, type MigrationFrame, type MigrationPlan, planMigration, planUndo } from './plan-migration.ts';
-import { type Ledger, readForeignNames, readLedger } from './read-ledger.ts';
+import { type Ledger, type LedgerRow, readLedger } from './read-ledger.ts';
 import { retryLocks } from './retry-locks.ts';
 import { runAlone } from './run-alone.ts';
 import { type LockWait, type LookForBlockers, watchLockWaits } from './watch-lock-waits.ts';
@@ -14,6 +15,8 @@ import { type LockWait, type LookForBlockers, watchLockWaits } from './watch-loc
 export type BringInput = {
   lanes: readonly Lane[];
   direction: 'up' | 'down';
+  /** As it was just read, where somebody has. */
+  from?: Ledger;
   /** Where files that go may find their way back. */
   undo: readonly MigrationFile[];
   frame: MigrationFrame;
@@ -30,16 +33,25 @@ export async function bringDatabase(
   session: Session,
   input: BringInput,
 ): Promise<{ ledger: Ledger; adopted: string[] }> {
-  let adopted: string[] = [];
+  const adopted: string[] = [];
+  let known = input.from;
   let overtaken = 0;
   const once = async (): Promise<Ledger | undefined> => {
-    if (input.adopt) adopted = [...adopted, ...(await adopt(session, input))];
-    const ledger = await readLedger(session);
+    let ledger = known ?? (await readLedger(session));
+    known = undefined;
+    if (input.adopt && ledger.withActor && ledger.foreign.length > 0 && (await adopt(session, ledger, input))) {
+      adopted.push(...ledger.foreign);
+      ledger = await readLedger(session);
+    }
     const plan = planOf(ledger, input);
     if (plan.files.length === 0 && plan.alone === undefined) return ledger;
-    if (plan.files.length > 0) await runMessage(session, plan, input);
-    else if (plan.alone !== undefined) await runLocked(session, plan.alone, ledger, input);
-    return undefined;
+    if (plan.files.length === 0 && plan.alone !== undefined) {
+      await runLocked(session, plan.alone, ledger, input);
+      return undefined;
+    }
+    await runMessage(session, plan, input);
+    // The message was one transaction that began where the ledger stood: what is there now need not be asked.
+    return plan.alone === undefined ? { ...ledger, applied: appliedAfter(ledger, plan, input) } : undefined;
   };
   for (;;) {
     input.signal?.throwIfAborted();
@@ -59,6 +71,21 @@ const overtakenMax = 3;
 function planOf({ applied, withActor }: Ledger, { lanes, direction, undo, frame }: BringInput): MigrationPlan {
   const plan = { lanes, applied, withActor, frame };
   return direction === 'up' ? planMigration(plan) : planUndo(plan, undo);
+}
+
+function appliedAfter(
+  { applied }: Ledger,
+  { files }: MigrationPlan,
+  { lanes, direction, frame }: BringInput,
+): LedgerRow[] {
+  const done = new Set(files.map((file) => `${file.lane}/${file.name}`));
+  if (direction === 'down') return applied.filter((file) => !done.has(`${file.lane}/${file.name}`));
+  const added = lanes.flatMap((lane) =>
+    lane.files
+      .filter((file) => done.has(`${lane.name}/${file.name}`))
+      .map(({ name, hash }) => ({ lane: lane.name, name, hash, run: frame.run })),
+  );
+  return [...applied, ...added].sort((a, b) => compareNames(a.name, b.name));
 }
 
 async function runMessage(session: Session, plan: MigrationPlan, input: BringInput): Promise<void> {
@@ -84,12 +111,11 @@ async function runLocked(
   await watched(session, input, () => runAlone(session, alone, ledger.applied.length, input));
 }
 
-async function adopt(session: Session, { lanes, frame, signal }: BringInput): Promise<string[]> {
+/** False where the lane is another one. */
+async function adopt(session: Session, ledger: Ledger, { lanes, frame, signal }: BringInput): Promise<boolean> {
   const lane = lanes.find((candidate) => candidate.name === 'tenant');
-  const ledger = await readLedger(session);
-  if (lane === undefined || !ledger.withActor) return [];
-  const names = await readForeignNames(session);
-  if (names.length === 0) return [];
+  if (lane === undefined) return false;
+  const names = ledger.foreign;
   const applied = ledger.applied.filter((file) => file.lane === 'tenant');
   const next = lane.files.slice(applied.length, applied.length + names.length);
   const odd = names.find((name, index) => next[index]?.name !== name);
@@ -100,5 +126,5 @@ async function adopt(session: Session, { lanes, frame, signal }: BringInput): Pr
     );
   }
   await session.script(adoptionMessage('tenant', next, frame, ledger.applied.length), { signal });
-  return names;
+  return true;
 }

@@ -4,40 +4,34 @@ import type { Session } from '../../platform/postgres/session.ts';
 import { compareNames } from '../migration-files/lane-hash.ts';
 import { type AppliedFile, execLane } from './plan-migration.ts';
 
-export type LedgerRow = AppliedFile & { run: string; durationMs: number; at: string };
-/** `withActor`: the columns of the core lane's second file are there. */
-export type Ledger = { there: boolean; withActor: boolean; applied: LedgerRow[] };
+export type LedgerRow = AppliedFile & { run: string };
+/**
+ * `withActor`: the columns of the core lane's second file are there. `foreign`: what node-pg-migrate's own command line has
+ * applied to the tenant lane, oldest first.
+ */
+export type Ledger = { there: boolean; withActor: boolean; applied: LedgerRow[]; foreign: string[] };
 
 export async function readLedger(session: Session): Promise<Ledger> {
   const { rows: found } = await session.query<{ there: boolean; withActor: boolean }>(foundSql);
   const { there, withActor } = found[0] as { there: boolean; withActor: boolean };
-  if (!there) return { there, withActor, applied: [] };
-  const { rows } = await session.query<LedgerRow>(ledgerSql);
-  return { there, withActor, applied: rows.sort((a, b) => compareNames(a.name, b.name)) };
-}
-
-/** Oldest first. */
-export async function readForeignNames(session: Session): Promise<string[]> {
-  const { rows } = await session.query<{ name: string }>(foreignSql);
-  return rows.map((row) => row.name);
-}
-
-/**
- * How long each file of a run took: the ledger has the time from the beginning of its transaction, whose files it names by the
- * moment they share.
- */
-export function filesOf(applied: readonly LedgerRow[], before: readonly AppliedFile[]) {
-  const known = new Set(before.map((file) => `${file.lane}/${file.name}`));
-  const fresh = applied.filter((file) => !known.has(`${file.lane}/${file.name}`));
-  return fresh.map((file) => {
-    const earlier = fresh.filter((other) => other.at === file.at && other.durationMs < file.durationMs);
-    return { name: file.name, durationMs: file.durationMs - Math.max(0, ...earlier.map((other) => other.durationMs)) };
-  });
+  if (!there) return { there, withActor, applied: [], foreign: [] };
+  const { rows } = await session.query<LedgerRow & { position: number | null }>(ledgerSql);
+  const applied = rows
+    .filter((row) => row.position === null)
+    .map(({ lane, name, hash, run }) => ({ lane, name, hash, run }));
+  const foreign = rows.filter((row) => row.position !== null).sort((a, b) => Number(a.position) - Number(b.position));
+  return {
+    there,
+    withActor,
+    applied: applied.sort((a, b) => compareNames(a.name, b.name)),
+    foreign: foreign.map((row) => row.name),
+  };
 }
 
 const foundSql = `select to_regclass('freehold.ledger') is not null as there,
   exists (select from pg_catalog.pg_attribute where attrelid = to_regclass('freehold.ledger') and attname = 'actor') as "withActor"`;
-const ledgerSql = `select lane, name, hash, run::text as run, duration_ms as "durationMs", applied_at::text as at
-  from freehold.ledger where lane <> '${execLane}'`;
-const foreignSql = `select name from public.pgmigrations p
-  where not exists (select from freehold.ledger l where l.lane = 'tenant' and l.name = p.name) order by id`;
+/** One question for both tables: a member of a rollout costs as many round trips as there are questions. */
+const ledgerSql = `select lane, name, hash, run::text as run, null::integer as position
+  from freehold.ledger where lane <> '${execLane}'
+  union all select 'tenant', p.name, '', '', p.id from public.pgmigrations p
+  where not exists (select from freehold.ledger l where l.lane = 'tenant' and l.name = p.name)`;
