@@ -3,12 +3,12 @@
 // `sql:read` as the read-only one, read only. A statement ends at the plan's limit or the request's deadline, whichever is first; it is cancelled and its session closed.
 import type { Context } from 'hono';
 import { catalogFault } from '../../catalog/errors.ts';
-import { isFault } from '../../platform/errors.ts';
 import type { EdgeEnv } from '../../platform/http/edge.ts';
-import { ConnectionLostError, PostgresError, ResultTooLargeError } from '../../platform/postgres/errors.ts';
+import { PostgresError, ResultTooLargeError } from '../../platform/postgres/errors.ts';
 import type { RawResult, Session } from '../../platform/postgres/session.ts';
 import { runtimeFault } from '../errors.ts';
 import type { TenantContext, TenantResolver } from '../resolve-tenant.ts';
+import { explainedFailure } from '../statement-failure.ts';
 import type { ServedRoute, TenantPools } from '../tenant-pools.ts';
 import { type RequestContext, requestContext, transact } from '../tenant-transaction.ts';
 import { errorJson, resultJson } from './sql-answer.ts';
@@ -59,12 +59,12 @@ export async function runSql(
         bytesMax: bytesLeft,
       });
     } catch (error) {
-      throw explained(error, limits, performance.now() - startedMs);
+      throw explainedFailure(error, limits, performance.now() - startedMs);
     }
     if (controlling.has(result.command)) throw transactionControl();
     const json = resultJson(result, { rawText, arrayMode });
     bytesLeft -= json.length;
-    if (bytesLeft < 0) throw explained(new ResultTooLargeError(), limits, 0);
+    if (bytesLeft < 0) throw explainedFailure(new ResultTooLargeError(), limits, 0);
     return json;
   };
 
@@ -89,30 +89,6 @@ function transactionControl() {
     'transaction_control',
     'A transaction cannot be begun or ended by a statement: send its statements as one batch, {"queries": […]}.',
   );
-}
-
-function explained(error: unknown, limits: ServedRoute['limits'], elapsedMs: number): unknown {
-  if (error instanceof ResultTooLargeError) {
-    return runtimeFault(
-      'result_too_large',
-      `The result is larger than the ${limits.result_bytes_max} bytes that the plan allows: ask for fewer rows or columns.`,
-    );
-  }
-  // A wrong number of parameters. The session distrusts every 08xxx and is gone, but this one was the client's mistake.
-  if (error instanceof ConnectionLostError && error.sqlstate === '08P01' && error.cause instanceof PostgresError) {
-    return error.cause;
-  }
-  if (error instanceof PostgresError || isFault(error) || elapsedMs < limits.statement_timeout_ms) return error;
-  // The same words and code as if the server had ended it; the driver's users know them.
-  const timeout = new PostgresError({
-    code: '57014',
-    severity: 'ERROR',
-    message: `canceling statement due to statement timeout of ${limits.statement_timeout_ms} ms`,
-    ...(error instanceof ConnectionLostError && {
-      detail: 'The server did not confirm it. Nothing was committed.',
-    }),
-  });
-  return timeout;
 }
 
 function answer(status: 200 | 400, json: string): Response {
