@@ -2,7 +2,7 @@
 // the same text. Loaded by its own loader: whatever its command line takes, this takes.
 import { readFile } from 'node:fs/promises';
 import { type ColumnDefinitions, jiti, MigrationBuilder } from 'node-pg-migrate';
-import { readDirectives } from './directives.ts';
+import type { Directives } from './directives.ts';
 import type { MigrationFile, MigrationScript } from './migration-file.ts';
 import { scriptOf } from './script-of.ts';
 
@@ -15,8 +15,11 @@ export type BuilderFile = Omit<MigrationFile, 'name' | 'hash'> & { shorthands: C
  * @param shorthands of the files before it; its own are added for those after it
  * @throws Error that says what is wrong with it
  */
-export async function compileBuilderFile(path: string, shorthands: ColumnDefinitions): Promise<BuilderFile> {
-  const { irreversible, contractRequires } = readDirectives(await readFile(path, 'utf8'));
+export async function compileBuilderFile(
+  path: string,
+  shorthands: ColumnDefinitions,
+  { irreversible, contractRequires }: Directives,
+): Promise<BuilderFile> {
   const module = await loadBuilderFile(path);
   const all = { ...shorthands, ...module.shorthands };
   if (typeof module.up !== 'function') throw new Error('it exports no function "up"');

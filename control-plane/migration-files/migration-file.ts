@@ -30,6 +30,29 @@ export type MigrationFile = {
   readonly contractRequires: string | null;
 };
 
+/** SQL of one direction, with the line numbers of its entry; of a builder file what it makes. */
+export type WrittenSql = { readonly entry: string; readonly text: string; readonly generated: boolean };
+
+/** `-- freehold: allow <rule>: <reason>`, with its line in the entry. */
+export type Waiver = {
+  readonly rule: string;
+  readonly reason: string;
+  readonly entry: string;
+  readonly line: number;
+};
+
+/** What a person wrote, for those who judge it and say where: the linter and the command line. A database never sees it. */
+export type Written = {
+  /** One file or a pair, as they stand on disk. */
+  readonly entries: readonly { readonly name: string; readonly text: string }[];
+  /** Null: known only where it runs. */
+  readonly up: WrittenSql | null;
+  readonly down: WrittenSql | null;
+  readonly waivers: readonly Waiver[];
+};
+
+export type WrittenFile = MigrationFile & { readonly written: Written };
+
 /** An ordered, checked set of files: what a folder holds or what a release has stored. */
 export type Lane = {
   readonly name: string;
@@ -39,3 +62,6 @@ export type Lane = {
   /** Over names and hashes of all files; equal for a database exactly when it has all of them, unchanged. */
   readonly hash: string;
 };
+
+/** As it is read from a folder, or from what was sent of one. */
+export type WrittenLane = Omit<Lane, 'files'> & { readonly files: readonly WrittenFile[] };

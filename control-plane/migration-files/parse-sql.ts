@@ -11,9 +11,13 @@ export type SqlStatement = {
   readonly text: string;
   /** 1-based, of its first word. */
   readonly line: number;
+  readonly column: number;
   /** 0-based, of its first word in the text. */
   readonly offset: number;
 };
+
+/** Both 1-based; columns count characters. */
+export type Place = { readonly line: number; readonly column: number };
 
 export class SqlSyntaxError extends Error {
   /** Both 1-based. */
@@ -43,7 +47,7 @@ export async function parseSql(text: string): Promise<SqlStatement[]> {
       kind,
       node: node as Record<string, unknown>,
       text: raw.slice(lead).trimEnd(),
-      line: before.split('\n').length,
+      ...endOf(before),
       offset: before.length,
     };
   });
@@ -57,9 +61,18 @@ function parsed(text: string, bytes: Buffer): Parsed {
   } catch (error) {
     if (!hasSqlDetails(error)) throw error;
     const before = bytes.toString('utf8', 0, Math.max(0, error.sqlDetails?.cursorPosition ?? 0));
-    const line = before.split('\n').length;
-    throw new SqlSyntaxError(error.message, line, before.length - before.lastIndexOf('\n'));
+    const { line, column } = endOf(before);
+    throw new SqlSyntaxError(error.message, line, column);
   }
+}
+
+/** Of a `location` in a node: the parser counts bytes. */
+export function placeAt(text: string, location: number): Place {
+  return endOf(Buffer.from(text, 'utf8').toString('utf8', 0, location));
+}
+
+function endOf(before: string): Place {
+  return { line: before.split('\n').length, column: before.length - before.lastIndexOf('\n') };
 }
 
 /** The parser counts white space and comments before a statement to it. */

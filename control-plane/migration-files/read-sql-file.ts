@@ -1,5 +1,5 @@
 // Owns node-pg-migrate's two forms of SQL: one file with an Up and a Down section, or a pair <name>.up.sql and <name>.down.sql.
-import { readDirectives } from './directives.ts';
+import type { Directives } from './directives.ts';
 import type { MigrationFile } from './migration-file.ts';
 import { scriptOf } from './script-of.ts';
 
@@ -7,22 +7,25 @@ export type SqlSource = { up: string; down?: string };
 
 type Content = Omit<MigrationFile, 'name' | 'hash'>;
 
+/**
+ * As node-pg-migrate tells them apart: a pair by the ending of its first name. Lines that are cut away stay as empty ones, so that
+ * a line number in an error is that of the file.
+ */
+export function sqlOf([first, second]: readonly { name: string; text: string }[]): SqlSource {
+  if (first === undefined || !/\.up\.sql$/.test(first.name)) return sections(first?.text ?? '');
+  return { up: first.text, ...(second !== undefined && { down: second.text }) };
+}
+
 /** @throws Error that names line and remedy */
-export async function readSqlFile(source: string | SqlSource): Promise<Content> {
-  const { up, down } = typeof source === 'string' ? sections(source) : source;
-  const { noTransaction, irreversible, contractRequires } = readDirectives(
-    typeof source === 'string' ? source : `${source.up}\n${source.down ?? ''}`,
-  );
+export async function readSqlFile({ up, down }: SqlSource, directives: Directives): Promise<Content> {
+  const { noTransaction, irreversible, contractRequires } = directives;
   const upScript = await scriptOf(up, noTransaction);
   if (upScript === undefined) throw new Error('it has nothing under "-- Up Migration"');
   const downScript = down === undefined || irreversible ? undefined : await scriptOf(down, noTransaction);
   return { up: upScript, down: downScript ?? null, program: null, contractRequires };
 }
 
-/**
- * As node-pg-migrate cuts it (its sqlMigration): without the comment, everything is "up". Lines that are cut away stay as empty
- * ones, so that a line number in an error is that of the file.
- */
+/** As node-pg-migrate cuts it (its sqlMigration): without the comment, everything is "up". */
 function sections(content: string): { up: string; down?: string } {
   const up = content.search(/^\s*--[\s-]*up\s+migration/im);
   const down = content.search(/^\s*--[\s-]*down\s+migration/im);
