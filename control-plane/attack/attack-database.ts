@@ -18,7 +18,7 @@ const refusals: readonly (readonly [case_: string, what: string, sql: string, sq
   ['D05', 'an extension that connects elsewhere', 'create extension dblink', '42501 0A000 58P01'],
   ['D05', 'a publication', 'create publication attack for all tables'],
   ['D06', 'become the owner', "select set_config('role', current_database() || '_own', false)", '42501 22023'],
-  ['D06', 'change the server', "alter system set fsync = 'off'"],
+  ['D06', 'change the server', "alter system set fsync = 'off'", '42501 25001'],
   ['D06', 'a schema of its own', 'create schema attack'],
   ['D06', 'a table in public', 'create table public.attack (id int)'],
   [

@@ -88,12 +88,12 @@ export async function startControlPlaneProcess(env: Environment): Promise<Server
   return startServer('control-plane/main.ts', { ...ports, ...env }, Number(env.FREEHOLD_PORT ?? port), metricsPort);
 }
 
-/** Does not wait for readiness. */
-export async function startRuntimeProcess(env: Environment): Promise<ServerProcess> {
+/** Does not wait for readiness. @param folder of the program, where it is not this project's own */
+export async function startRuntimeProcess(env: Environment, folder = root): Promise<ServerProcess> {
   const [port, metricsPort] = [await freePort(), await freePort()];
   const ports = { FREEHOLD_RUNTIME_PORT: String(port), FREEHOLD_RUNTIME_METRICS_PORT: String(metricsPort) };
   return startServer(
-    'tenant-runtime/main.ts',
+    path.join(folder, 'tenant-runtime/main.ts'),
     { ...ports, ...env },
     Number(env.FREEHOLD_RUNTIME_PORT ?? port),
     metricsPort,
