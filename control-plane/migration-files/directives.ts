@@ -3,6 +3,8 @@
 //   -- freehold: irreversible                   it has no way back, whatever stands under "Down Migration"
 //   -- freehold: contract requires=<version>    it takes away what applications below that version of the schema use
 //   -- freehold: allow <rule>: <reason>         a finding of the linter is waived
+// The first three stand at the head of the file or of a section, before any code; a waiver may stand anywhere. What only looks
+// like one of them, in a string or in the body of a function, says nothing.
 export type Directives = {
   noTransaction: boolean;
   irreversible: boolean;
@@ -13,20 +15,57 @@ export type Directives = {
 /** @throws Error that names line and remedy; the caller knows the file */
 export function readDirectives(content: string): Directives {
   const found: Directives = { noTransaction: false, irreversible: false, contractRequires: null, waivers: [] };
-  for (const [index, text] of content.split('\n').entries()) {
+  let atHead = true;
+  /** Of a directive that stands behind code: good only where a section begins next. */
+  let behindCode: number | undefined;
+  for (const [index, text] of withoutLiterals(content).split('\n').entries()) {
+    if (/^\s*$/.test(text)) continue;
+    if (!/^\s*(?:--|\/\/)/.test(text)) {
+      if (behindCode !== undefined) throw misplaced(behindCode);
+      atHead = false;
+      continue;
+    }
+    if (/^\s*--[\s-]*(?:up|down)\s+migration/i.test(text)) {
+      atHead = true;
+      behindCode = undefined;
+    }
     const said = /^\s*(?:--|\/\/)\s*freehold:\s*(.*?)\s*$/i.exec(text)?.[1];
-    if (said === undefined) continue;
-    const contract = /^contract\s+requires=(\d{1,20})$/.exec(said);
-    const waiver = /^allow\s+([a-z][a-z0-9-]*)\s*:\s*(\S.*)$/.exec(said);
-    if (said === 'no-transaction') found.noTransaction = true;
-    else if (said === 'irreversible') found.irreversible = true;
-    else if (contract !== null) found.contractRequires = contract[1] as string;
-    else if (waiver !== null)
-      found.waivers.push({ rule: waiver[1] as string, reason: waiver[2] as string, line: index + 1 });
-    else
-      throw new Error(
-        `line ${index + 1}: "${said}" is not known; write no-transaction, irreversible, contract requires=<version> or allow <rule>: <reason>`,
-      );
+    if (said !== undefined && hear(found, said, index + 1) && !atHead) behindCode ??= index + 1;
   }
+  if (behindCode !== undefined) throw misplaced(behindCode);
   return found;
 }
+
+/** Whether it speaks of the whole file. @throws Error */
+function hear(found: Directives, said: string, line: number): boolean {
+  const contract = /^contract\s+requires=(\d{1,20})$/.exec(said);
+  const waiver = /^allow\s+([a-z][a-z0-9-]*)\s*:\s*(\S.*)$/.exec(said);
+  if (waiver !== null) {
+    found.waivers.push({ rule: waiver[1] as string, reason: waiver[2] as string, line });
+    return false;
+  }
+  if (said === 'no-transaction') found.noTransaction = true;
+  else if (said === 'irreversible') found.irreversible = true;
+  else if (contract !== null) found.contractRequires = contract[1] as string;
+  else
+    throw new Error(
+      `line ${line}: "${said}" is not known; write no-transaction, irreversible, contract requires=<version> or allow <rule>: <reason>`,
+    );
+  return true;
+}
+
+function misplaced(line: number) {
+  return new Error(`line ${line}: this belongs at the head of the file or of its section, before any code`);
+}
+
+/** Strings, dollar quotes, templates and block comments become blanks; line comments stay, and so do all lines. */
+function withoutLiterals(content: string): string {
+  return content.replace(lexemes, (lexeme) =>
+    /^(?:--|\/\/)/.test(lexeme)
+      ? lexeme
+      : lexeme.replace(/[^\n]/g, ' ').replace(/^ /, lexeme.startsWith('/*') ? ' ' : "'"),
+  );
+}
+
+const lexemes =
+  /(?:--|\/\/)[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\[\s\S])*`|(\$(?:[A-Za-z_]\w*)?\$)[\s\S]*?\1/g;

@@ -25,9 +25,19 @@ export function outsideOnly({ kind, node }: SqlStatement): string | undefined {
   if (kind === 'ReindexStmt' && /"concurrently"/.test(JSON.stringify(node.params ?? []))) return 'REINDEX CONCURRENTLY';
   if (kind === 'AlterTableStmt' && /"concurrent":true/.test(JSON.stringify(node.cmds ?? [])))
     return 'DETACH PARTITION CONCURRENTLY';
+  if (kind === 'ReindexStmt') return reindexed[String(node.kind)];
+  if (kind === 'ClusterStmt') return node.relation === undefined ? 'CLUSTER without a table' : undefined;
+  if (kind === 'DiscardStmt') return node.target === 'DISCARD_ALL' ? 'DISCARD ALL' : undefined;
   if (kind === 'VacuumStmt') return node.is_vacuumcmd === true ? 'VACUUM' : undefined;
   return always[kind];
 }
+
+/** An index or a table may be rebuilt in a transaction; these are rebuilt in one for each table. */
+const reindexed: Readonly<Record<string, string>> = {
+  REINDEX_OBJECT_SCHEMA: 'REINDEX SCHEMA',
+  REINDEX_OBJECT_SYSTEM: 'REINDEX SYSTEM',
+  REINDEX_OBJECT_DATABASE: 'REINDEX DATABASE',
+};
 
 const always: Readonly<Record<string, string>> = {
   CreatedbStmt: 'CREATE DATABASE',
@@ -35,4 +45,8 @@ const always: Readonly<Record<string, string>> = {
   CreateTableSpaceStmt: 'CREATE TABLESPACE',
   DropTableSpaceStmt: 'DROP TABLESPACE',
   AlterSystemStmt: 'ALTER SYSTEM',
+  // With some options they may; with the others they speak to another server, which no rollback reaches.
+  CreateSubscriptionStmt: 'CREATE SUBSCRIPTION',
+  AlterSubscriptionStmt: 'ALTER SUBSCRIPTION',
+  DropSubscriptionStmt: 'DROP SUBSCRIPTION',
 };

@@ -13,7 +13,7 @@ export type PendingFile = {
   /** Its lines are those of the file. */
   hasLines: boolean;
 };
-/** `files` and `message` come first; then `alone`, a file that cannot be part of a message. */
+/** `files` and `message` come first; then `alone`, a file that cannot be part of a message; there may be more behind them. */
 export type MigrationPlan = {
   files: PendingFile[];
   message: string;
@@ -61,6 +61,7 @@ export function planMigration({ lanes, applied, frame, ...input }: PlanInput): M
       message += `${text}\n;\n${sameTransaction}${cleanState(frame, 'core')}`;
       if (lane.name === actorSince.lane && file.name === actorSince.name) withActor = true;
       message += bookkeeping(lane.name, file, frame, withActor);
+      if (addsEnumValue(text)) return { files, message, alone: undefined };
     }
   }
   return { files, message, alone: undefined };
@@ -77,6 +78,7 @@ export function planUndo({ lanes, applied, frame }: PlanInput, undo: readonly Mi
       const text = textOf(down.statements);
       files.push({ lane: lane.name, name: file.name, text, offset: message.length, hasLines: down.made !== true });
       message += `${text}\n;\n${sameTransaction}${cleanState(frame, 'core')}${unbookkeeping(lane.name, file.name)}`;
+      if (addsEnumValue(text)) return { files, message, alone: undefined };
     }
   }
   return { files, message, alone: undefined };
@@ -166,6 +168,14 @@ function pendingOf(lane: Lane, applied: readonly AppliedFile[]): MigrationFile[]
     );
   }
   return lane.files.slice(there.length);
+}
+
+/**
+ * A value that was added to an enum can be used by the next transaction, not by its own: the message ends behind the file. Also
+ * true of text that only looks so, which costs one message.
+ */
+function addsEnumValue(text: string): boolean {
+  return /\balter\s+type\b[^;]*\badd\s+value\b/i.test(text);
 }
 
 /** Newest first. Every one is looked at before the first is undone: half the way back is worse than none (M14). */

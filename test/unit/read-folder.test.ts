@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readDirectives } from '../../control-plane/migration-files/directives.ts';
 import { laneHash } from '../../control-plane/migration-files/lane-hash.ts';
 import type { Lane } from '../../control-plane/migration-files/migration-file.ts';
 import { readLane } from '../../control-plane/migration-files/read-folder.ts';
@@ -48,9 +49,40 @@ test.each([
   ['20260101000000000_a.sql', 'create index concurrently i on t (a);', 'cannot run in a transaction'],
   ['20260101000000000_a.sql', 'select 1;\nreindex index concurrently i;', 'line 2: REINDEX CONCURRENTLY'],
   ['20260101000000000_a.sql', 'vacuum;', 'cannot run in a transaction'],
+  ['20260101000000000_a.sql', 'reindex database;', 'REINDEX DATABASE cannot'],
+  ['20260101000000000_a.sql', 'reindex system;', 'REINDEX SYSTEM cannot'],
+  ['20260101000000000_a.sql', 'reindex schema public;', 'REINDEX SCHEMA cannot'],
+  ['20260101000000000_a.sql', 'cluster;', 'CLUSTER without a table cannot'],
+  ['20260101000000000_a.sql', 'discard all;', 'DISCARD ALL cannot'],
+  ['20260101000000000_a.sql', "create subscription s connection 'x' publication p;", 'CREATE SUBSCRIPTION cannot'],
+  ['20260101000000000_a.sql', 'alter subscription s refresh publication;', 'ALTER SUBSCRIPTION cannot'],
+  ['20260101000000000_a.sql', 'drop subscription s;', 'DROP SUBSCRIPTION cannot'],
+  ['20260101000000000_a.sql', 'select 1;\n-- freehold: irreversible\nselect 2;', 'line 2: this belongs at the head'],
+  ['20260101000000000_a.sql', 'select 1;\n-- freehold: no-transaction', 'line 2: this belongs at the head'],
 ])('%s with %j is refused by name', async (name, text, why) => {
   write(name, text);
   await expect(load()).rejects.toMatchObject({ code: 'migration_invalid', message: expect.stringContaining(why) });
+});
+
+test('a directive counts at the head of the file or of a section, and nowhere in a text', async () => {
+  const said = `-- why\n\n-- freehold: no-transaction\n-- Up Migration\n-- freehold: contract requires=7\nvacuum;
+-- freehold: allow some-rule: because\nvacuum;\n-- Down Migration\n-- freehold: irreversible\nselect 1;`;
+  expect(readDirectives(said)).toEqual({
+    noTransaction: true,
+    irreversible: true,
+    contractRequires: '7',
+    waivers: [{ rule: 'some-rule', reason: 'because', line: 7 }],
+  });
+  const only = '-- freehold: irreversible';
+  for (const text of [
+    `insert into t values ('\n${only}\n');`,
+    `create function f() returns int language sql as $x$\n${only}\nselect 1 $x$;`,
+    `/*\n${only}\n*/ select 1;`,
+    `export const up = (pgm) => pgm.sql(\`\n${only}\n\`);`,
+  ])
+    expect(readDirectives(text)).toMatchObject({ irreversible: false, waivers: [] });
+  expect(readDirectives(`select 1;\n${only}\n-- Down Migration\nselect 2;`).irreversible).toBe(true);
+  expect(readDirectives(`// freehold: irreversible\nexport const up = () => {};`).irreversible).toBe(true);
 });
 
 test('two files with one stamp, an empty folder and a missing one are refused', async () => {
@@ -93,6 +125,16 @@ describe('a plan', () => {
     ['a file that comes late', [applied[1]], 'comes before'],
   ])('refuses %s', (_, there, why) => {
     expect(() => planOf(lane, there as never)).toThrow(why);
+  });
+
+  test('ends a message behind a file that adds a value to an enum', () => {
+    const adds = {
+      ...file('20260101000000000_a'),
+      up: { transaction: true, statements: ["alter type t add value 'x';"] },
+    };
+    const plan = planOf({ ...lane, files: [adds, ...files.slice(1)] }, []);
+    expect(plan.files.map((each) => each.name)).toEqual(['20260101000000000_a']);
+    expect(plan.message).not.toContain('20260102000000000_b');
   });
 
   test('knows the file and line of a position', () => {
