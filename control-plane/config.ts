@@ -4,6 +4,7 @@ import { type Config, defineConfig, setting } from '../platform/config.ts';
 import { parseAddress } from '../platform/postgres/address.ts';
 import { processSettings } from '../platform/process-settings.ts';
 import { parseSealingKeys } from '../platform/sealing.ts';
+import { parseBookkeeping } from './postgres/bookkeeping-table.ts';
 
 export const controlPlaneConfig = defineConfig({
   FREEHOLD_CATALOG_URL: {
@@ -45,6 +46,11 @@ export const controlPlaneConfig = defineConfig({
   FREEHOLD_TENANT_MIGRATIONS: {
     schema: setting.text().optional(),
     help: "Folder of the product's lane; the sample product when unset.",
+  },
+  FREEHOLD_MIGRATIONS_TABLE: {
+    schema: setting.readableBy('table or schema.table', parseBookkeeping),
+    default: 'public.pgmigrations',
+    help: "node-pg-migrate's table of the tenant lane in each tenant database; moved there by the next migration when it is changed.",
   },
   FREEHOLD_FOREGROUND_CONCURRENCY: {
     schema: setting.count(1, 100),

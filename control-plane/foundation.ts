@@ -23,6 +23,7 @@ import type { Lane } from './migration-files/migration-file.ts';
 import { readLane } from './migration-files/read-folder.ts';
 import { type ClusterConnections, connectClusters } from './operations/cluster-connections.ts';
 import { createHeadLanes } from './operations/head-lanes.ts';
+import { parseBookkeeping } from './postgres/bookkeeping-table.ts';
 import { createQueue, type OperationQueue } from './queue/queue.ts';
 import { registerRelease } from './rollouts/start/register-release.ts';
 import { watchControlPlane } from './watch-control-plane.ts';
@@ -67,7 +68,10 @@ export async function openFoundation({ config, log, metrics, lifecycle }: Founda
   for (const lane of lanes) await registerOwnFolder(catalog.db, lane, log);
   const connections = await lifecycle.add(
     'cluster connections',
-    () => connectClusters({ catalog: catalog.db, sealer, heads: createHeadLanes(catalog.db), log }),
+    () => {
+      const bookkeeping = parseBookkeeping(config.migrationsTable);
+      return connectClusters({ catalog: catalog.db, sealer, heads: createHeadLanes(catalog.db), bookkeeping, log });
+    },
     (it) => it.close(),
   );
   const watch = watchControlPlane(metrics);

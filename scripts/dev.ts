@@ -51,7 +51,12 @@ async function start(): Promise<void> {
     FREEHOLD_BOOTSTRAP_OWNER_KEY: secrets.ownerKey,
     FREEHOLD_PORT: apiPort,
     FREEHOLD_METRICS_PORT: '0',
-    ...passedOn('FREEHOLD_TENANT_MIGRATIONS', 'FREEHOLD_DELETE_GRACE_SEC', 'FREEHOLD_HOST'),
+    ...passedOn(
+      'FREEHOLD_TENANT_MIGRATIONS',
+      'FREEHOLD_MIGRATIONS_TABLE',
+      'FREEHOLD_DELETE_GRACE_SEC',
+      'FREEHOLD_HOST',
+    ),
   });
   const runtimeUrl = `http://127.0.0.1:${runtimePort}`;
   await startServer('tenant-runtime', runtimeUrl, {

@@ -20,7 +20,7 @@ export function checkInside(row: SnapshotDatabase, inspection: DatabaseInspectio
   const found = [
     ...checkIdentity(row, inspection),
     ...checkLanes(row, inspection),
-    ...inspection.objects.flatMap((object) => checkObject(names, object)),
+    ...inspection.objects.flatMap((object) => checkObject(names, object, inspection.bookkeeping)),
     ...checkDefaultRights(names, inspection),
     ...checkHardening(names, inspection),
   ];
@@ -59,16 +59,23 @@ function checkLanes(row: SnapshotDatabase, { lanes }: DatabaseInspection): Found
   });
 }
 
+const readable: ReadonlySet<string> = new Set(['freehold.identity', 'freehold.ledger', 'freehold.bookkeeping']);
+
 /** As the default privileges of migrations/core give them. A vendor's other schemas are their own business. */
-function expectedGrants({ logins }: DatabaseNames, { kind, schema, name }: InspectedObject): ObjectGrant[] | undefined {
+function expectedGrants(
+  { logins }: DatabaseNames,
+  { kind, schema, name }: InspectedObject,
+  bookkeeping: string,
+): ObjectGrant[] | undefined {
   const readers = [logins.app_a, logins.app_b, logins.ro];
   const all = (privileges: string[]) => readers.map((grantee) => ({ grantee, privileges }));
   if (schema === 'freehold') {
     if (kind === 'schema') return all(['USAGE']);
-    return name === 'freehold.identity' || name === 'freehold.ledger' ? all(['SELECT']) : [];
+    return readable.has(name) ? all(['SELECT']) : [];
   }
   if (schema !== 'public') return undefined;
-  if (name.startsWith('public.pgmigrations')) return []; // node-pg-migrate's table and its sequence (D18)
+  // node-pg-migrate's table and its sequence, which keeps its name when the table is moved (D18).
+  if (['public.pgmigrations', bookkeeping].some((table) => name === table || name === `${table}_id_seq`)) return [];
   if (kind === 'schema') return all(['USAGE']);
   if (kind === 'function') return all(['EXECUTE']);
   const app = kind === 'table' ? ['DELETE', 'INSERT', 'SELECT', 'UPDATE'] : ['SELECT', 'USAGE'];
@@ -77,7 +84,7 @@ function expectedGrants({ logins }: DatabaseNames, { kind, schema, name }: Inspe
     : undefined;
 }
 
-function checkObject(names: DatabaseNames, object: InspectedObject): Found[] {
+function checkObject(names: DatabaseNames, object: InspectedObject, bookkeeping: string): Found[] {
   const { kind, name, owner, grants } = object;
   const found: Found[] = [];
   const say = (code: FindingCode, message: string) => found.push({ code, object: name, message });
@@ -87,7 +94,7 @@ function checkObject(names: DatabaseNames, object: InspectedObject): Found[] {
   if (toPublic.length > 0)
     say('object_public', `Everybody who is in the database has ${toPublic.join(', ')} on the ${kind} ${name}.`);
 
-  const expected = expectedGrants(names, object);
+  const expected = expectedGrants(names, object, bookkeeping);
   const ofDatabase: string[] = [names.database, names.owner, ...Object.values(names.logins)];
   const known = new Map(expected?.map((grant) => [grant.grantee, grant.privileges]));
   for (const { grantee, privileges } of grants) {

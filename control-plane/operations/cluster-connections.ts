@@ -8,6 +8,7 @@ import type { CatalogDb } from '../../catalog/open-catalog.ts';
 import type { Log } from '../../platform/log.ts';
 import type { PostgresAddress } from '../../platform/postgres/address.ts';
 import type { Sealer } from '../../platform/sealing.ts';
+import type { BookkeepingTable } from '../postgres/bookkeeping-table.ts';
 import { type ClusterAdmins, createClusterAdmins } from '../postgres/cluster-admin.ts';
 import { adminDatabase, provisionerRole } from '../postgres/cluster-names.ts';
 import { createTenantDatabases, type TenantDatabases } from '../postgres/tenant-database.ts';
@@ -23,9 +24,16 @@ export type ClusterConnections = {
   close(): Promise<void>;
 };
 
-export type ClusterConnectionsDeps = { catalog: CatalogDb; sealer: Sealer; heads: HeadLanes; log: Log };
+export type ClusterConnectionsDeps = {
+  catalog: CatalogDb;
+  sealer: Sealer;
+  heads: HeadLanes;
+  bookkeeping?: BookkeepingTable;
+  log: Log;
+};
 
-export function connectClusters({ catalog, sealer, heads, log }: ClusterConnectionsDeps): ClusterConnections {
+export function connectClusters(deps: ClusterConnectionsDeps): ClusterConnections {
+  const { catalog, sealer, heads, bookkeeping, log } = deps;
   const clusters = createClusterAdmins({ addressOf: (id) => provisionerAddress(catalog, sealer, id), sealer, log });
   const databases = createTenantDatabases({
     addressOf: (id, login) => loginAddress(catalog, sealer, id, login),
@@ -37,6 +45,7 @@ export function connectClusters({ catalog, sealer, heads, log }: ClusterConnecti
         return clusters.of(await cluster).blockersOf(id, pid);
       };
     },
+    ...(bookkeeping !== undefined && { bookkeeping }),
     log,
   });
   return {

@@ -5,16 +5,17 @@ import type { LaneVersions } from '../../catalog/schema.ts';
 import type { Session } from '../../platform/postgres/session.ts';
 import { versionsOf } from '../migration-files/lane-hash.ts';
 import type { Lane } from '../migration-files/migration-file.ts';
+import type { BookkeepingTable } from './bookkeeping-table.ts';
 import { bringDatabase } from './migrate-database.ts';
 import { placeOf } from './place-error.ts';
 
 export async function bringToHeads(
   session: Session,
   lanes: readonly Lane[],
-  owner: string,
+  { owner, bookkeeping }: { owner: string; bookkeeping: BookkeepingTable },
 ): Promise<{ versions: LaneVersions; files: string[] }> {
   const run = randomUUID();
-  const frame = { owner, run, actor: 'freehold', lockTimeoutMs, statementTimeoutMs: 0 };
+  const frame = { owner, run, actor: 'freehold', lockTimeoutMs, statementTimeoutMs: 0, bookkeeping };
   try {
     const { ledger } = await bringDatabase(session, {
       lanes,

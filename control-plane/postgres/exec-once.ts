@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import { isUniqueViolation } from '../../platform/postgres/errors.ts';
 import type { Session } from '../../platform/postgres/session.ts';
 import { placeError } from './place-error.ts';
-import { cleanState, execLane, literal, type MigrationFrame, sameTransaction } from './plan-migration.ts';
+import { cleanState, execLane, type MigrationFrame, sameTransaction } from './plan-migration.ts';
+import { literal } from './sql-literal.ts';
 
 /** False when this run has been here before. */
 export async function execOnce(

@@ -25,6 +25,8 @@ export type DatabaseInspection = {
   /** None before the core lane was applied, or when somebody has removed it. */
   identity: { databaseId: string; tenantId: string | null } | undefined;
   lanes: LaneVersions;
+  /** node-pg-migrate's table: schema.table. */
+  bookkeeping: string;
   /** Everything outside PostgreSQL's own schemas that does not belong to an extension. */
   objects: InspectedObject[];
   defaultRights: DefaultRights[];
@@ -52,12 +54,14 @@ async function inspectAs(addressOf: AddressOfLogin, id: DatabaseId, login: 'ro' 
     if (login === 'mig') await session.query(`set role ${namesOf(id).owner}`);
     const identity = await rowsOrNone<{ databaseId: string; tenantId: string | null }>(session, identitySql);
     const ledger = await rowsOrNone<AppliedFile>(session, ledgerSql);
+    const bookkeeping = await rowsOrNone<{ name: string }>(session, bookkeepingSql);
     const { rows: objects } = await session.query<InspectedObject>(objectsSql);
     const { rows: defaultRights } = await session.query<DefaultRights>(defaultRightsSql);
     const { rows: open } = await session.query<{ what: string }>(openToPublicSql);
     return {
       identity: identity[0],
       lanes: versionsOf(ledger),
+      bookkeeping: bookkeeping[0]?.name ?? 'public.pgmigrations',
       objects,
       defaultRights,
       openToPublic: open.map((row) => row.what),
@@ -87,6 +91,8 @@ async function rowsOrNone<R>(session: Session, sql: string): Promise<R[]> {
 
 const identitySql = 'select database_id as "databaseId", tenant_id as "tenantId" from freehold.identity';
 const ledgerSql = "select lane, name, hash from freehold.ledger where lane <> 'exec' order by lane, name";
+
+const bookkeepingSql = "select schema_name || '.' || table_name as name from freehold.bookkeeping";
 
 const grantsOf = (acl: string, owner: string) => `coalesce((select json_agg(json_build_object('grantee', g.grantee,
     'privileges', g.privileges) order by g.grantee)

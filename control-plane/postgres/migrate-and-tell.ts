@@ -5,6 +5,7 @@ import type { PostgresAddress } from '../../platform/postgres/address.ts';
 import type { Session } from '../../platform/postgres/session.ts';
 import { versionsOf } from '../migration-files/lane-hash.ts';
 import type { Lane, MigrationFile } from '../migration-files/migration-file.ts';
+import type { BookkeepingTable } from './bookkeeping-table.ts';
 import { DatabaseMigrationFailed, describeMigrationError } from './describe-migration-error.ts';
 import { execOnce } from './exec-once.ts';
 import { bringDatabase } from './migrate-database.ts';
@@ -45,6 +46,7 @@ export type MigrateDeps = {
   readOnlyAddress(): Promise<PostgresAddress>;
   look: LookForBlockers | undefined;
   owner: string;
+  bookkeeping: BookkeepingTable;
 };
 
 /** @throws DatabaseMigrationFailed; the signal's reason */
@@ -79,7 +81,7 @@ async function told(deps: MigrateDeps, lane: string, options: MigrateOptions, ac
   let before: Ledger | undefined;
   try {
     const { ledger, adopted } = await deps.asOwner(async (session) => {
-      before = await readLedger(session);
+      before = await readLedger(session, deps.bookkeeping);
       return act(session, wait, before);
     });
     if (options.probe !== null)
@@ -101,9 +103,9 @@ async function told(deps: MigrateDeps, lane: string, options: MigrateOptions, ac
   }
 }
 
-function frameOf({ owner }: MigrateDeps, options: MigrateOptions): MigrationFrame {
+function frameOf({ owner, bookkeeping }: MigrateDeps, options: MigrateOptions): MigrationFrame {
   const { run, actor, lockTimeoutMs, statementTimeoutMs } = options;
-  return { owner, run, actor, lockTimeoutMs, statementTimeoutMs };
+  return { owner, run, actor, lockTimeoutMs, statementTimeoutMs, bookkeeping };
 }
 
 function bringInput(deps: MigrateDeps, target: Lane, options: MigrateOptions, wait: LockWait) {
@@ -123,10 +125,10 @@ function bringInput(deps: MigrateDeps, target: Lane, options: MigrateOptions, wa
 }
 
 /** Asked anew: what was believed before the error may not hold after a lost connection. */
-async function stateAfter({ asOwner }: MigrateDeps, before: Ledger | undefined, { blocker }: LockWait) {
+async function stateAfter({ asOwner, bookkeeping }: MigrateDeps, before: Ledger | undefined, { blocker }: LockWait) {
   try {
     return await asOwner(async (session) => {
-      const ledger = await readLedger(session);
+      const ledger = await readLedger(session, bookkeeping);
       const known = new Set(before?.applied.map((file) => `${file.lane}/${file.name}`));
       const now = new Set(ledger.applied.map((file) => `${file.lane}/${file.name}`));
       const fresh = ledger.applied.filter((file) => !known.has(`${file.lane}/${file.name}`));

@@ -5,8 +5,17 @@ import { PostgresError } from '../../platform/postgres/errors.ts';
 import type { Session } from '../../platform/postgres/session.ts';
 import { compareNames } from '../migration-files/lane-hash.ts';
 import type { Lane, MigrationFile } from '../migration-files/migration-file.ts';
+import { isSameTable } from './bookkeeping-table.ts';
 import { placeInMessage } from './place-error.ts';
-import { adoptionMessage, type MigrationFrame, type MigrationPlan, planMigration, planUndo } from './plan-migration.ts';
+import {
+  adoptionMessage,
+  coreFirst,
+  type MigrationFrame,
+  type MigrationPlan,
+  moveMessage,
+  planMigration,
+  planUndo,
+} from './plan-migration.ts';
 import { type Ledger, type LedgerRow, readLedger } from './read-ledger.ts';
 import { retryLocks } from './retry-locks.ts';
 import { runAlone } from './run-alone.ts';
@@ -37,11 +46,12 @@ export async function bringDatabase(
   let known = input.from;
   let overtaken = 0;
   const once = async (): Promise<Ledger | undefined> => {
-    let ledger = known ?? (await readLedger(session));
+    let ledger = known ?? (await readLedger(session, input.frame.bookkeeping));
     known = undefined;
+    if (await moved(session, ledger, input)) ledger = await readLedger(session, input.frame.bookkeeping);
     if (input.adopt && ledger.withActor && ledger.foreign.length > 0 && (await adopt(session, ledger, input))) {
       adopted.push(...ledger.foreign);
-      ledger = await readLedger(session);
+      ledger = await readLedger(session, input.frame.bookkeeping);
     }
     const plan = planOf(ledger, input);
     if (plan.files.length === 0 && plan.alone === undefined) return ledger;
@@ -51,7 +61,7 @@ export async function bringDatabase(
     }
     await runMessage(session, plan, input);
     // The message was one transaction that began where the ledger stood: what is there now need not be asked.
-    return plan.alone === undefined ? { ...ledger, applied: appliedAfter(ledger, plan, input) } : undefined;
+    return plan.more ? undefined : { ...ledger, applied: appliedAfter(ledger, plan, input) };
   };
   for (;;) {
     input.signal?.throwIfAborted();
@@ -68,8 +78,9 @@ export async function bringDatabase(
 /** Another worker or node-pg-migrate's command line was faster; twice in a row is already odd. */
 const overtakenMax = 3;
 
-function planOf({ applied, withActor }: Ledger, { lanes, direction, undo, frame }: BringInput): MigrationPlan {
-  const plan = { lanes, applied, withActor, frame };
+function planOf(ledger: Ledger, { lanes, direction, undo, frame }: BringInput): MigrationPlan {
+  const { applied, withActor, bookkeeping } = ledger;
+  const plan = { lanes, applied, withActor, bookkeeping, frame };
   return direction === 'up' ? planMigration(plan) : planUndo(plan, undo);
 }
 
@@ -107,8 +118,16 @@ async function runLocked(
   ledger: Ledger,
   input: BringInput,
 ): Promise<void> {
-  if (!ledger.withActor) throw catalogFault('migration_invalid', 'Bring the core lane to its head first.');
+  if (!ledger.withActor) throw catalogFault('migration_invalid', coreFirst);
   await watched(session, input, () => runAlone(session, alone, ledger.applied.length, input));
+}
+
+/** Whether node-pg-migrate's table had to go to where the installation wants it. */
+async function moved(session: Session, ledger: Ledger, { lanes, frame, signal }: BringInput): Promise<boolean> {
+  const isAsked = lanes.some((lane) => lane.name === 'tenant') && ledger.mayMove;
+  if (!isAsked || isSameTable(ledger.bookkeeping, frame.bookkeeping)) return false;
+  await session.script(moveMessage(ledger.bookkeeping, frame, ledger.applied.length), { signal });
+  return true;
 }
 
 /** False where the lane is another one. */

@@ -2,6 +2,8 @@
 // is tested without a server, and the same message serves every database that stands at the same point.
 import { catalogFault } from '../../catalog/errors.ts';
 import type { Lane, MigrationFile } from '../migration-files/migration-file.ts';
+import { type BookkeepingTable, isSameTable, moveBookkeeping, nameOf } from './bookkeeping-table.ts';
+import { literal } from './sql-literal.ts';
 
 export type AppliedFile = { lane: string; name: string; hash: string };
 export type PendingFile = {
@@ -13,11 +15,12 @@ export type PendingFile = {
   /** Its lines are those of the file. */
   hasLines: boolean;
 };
-/** `files` and `message` come first; then `alone`, a file that cannot be part of a message; there may be more behind them. */
+/** `files` and `message` come first; then `alone`, a file that cannot be part of a message; `more` says that a look must follow. */
 export type MigrationPlan = {
   files: PendingFile[];
   message: string;
   alone: { lane: string; file: MigrationFile } | undefined;
+  more: boolean;
 };
 /** On whose account and with which patience. The first words of every file put the session back into this state (M16). */
 export type MigrationFrame = {
@@ -26,12 +29,16 @@ export type MigrationFrame = {
   actor: string;
   lockTimeoutMs: number;
   statementTimeoutMs: number;
+  /** Where node-pg-migrate's command line looks for what was applied. */
+  bookkeeping: BookkeepingTable;
 };
 export type PlanInput = {
   lanes: readonly Lane[];
   applied: readonly AppliedFile[];
   /** False: the ledger has no column for the actor yet, and `run` must be a uuid. */
   withActor: boolean;
+  /** Where the table of the tenant lane stands now. */
+  bookkeeping: BookkeepingTable;
   frame: MigrationFrame;
 };
 
@@ -53,18 +60,22 @@ export function planMigration({ lanes, applied, frame, ...input }: PlanInput): M
   let { withActor } = input;
   let message = opening(frame, applied.length);
   for (const lane of lanes) {
-    for (const file of pendingOf(lane, applied)) {
-      if (!file.up.transaction || file.program !== null) return { files, message, alone: { lane: lane.name, file } };
+    const pending = pendingOf(lane, applied);
+    if (pending.length > 0 && mustMove(lane, input.bookkeeping, frame, files))
+      return { files, message, alone: undefined, more: true };
+    for (const file of pending) {
+      if (!file.up.transaction || file.program !== null)
+        return { files, message, alone: { lane: lane.name, file }, more: true };
       message += cleanState(frame, lane.name);
       const text = textOf(file.up.statements);
       files.push({ lane: lane.name, name: file.name, text, offset: message.length, hasLines: file.up.made !== true });
       message += `${text}\n;\n${sameTransaction}${cleanState(frame, 'core')}`;
       if (lane.name === actorSince.lane && file.name === actorSince.name) withActor = true;
       message += bookkeeping(lane.name, file, frame, withActor);
-      if (addsEnumValue(text)) return { files, message, alone: undefined };
+      if (addsEnumValue(text)) return { files, message, alone: undefined, more: true };
     }
   }
-  return { files, message, alone: undefined };
+  return { files, message, alone: undefined, more: false };
 }
 
 /** @throws Fault not_reversible where a file has no way back or is not the one that was applied */
@@ -73,15 +84,15 @@ export function planUndo({ lanes, applied, frame }: PlanInput, undo: readonly Mi
   let message = opening(frame, applied.length);
   for (const lane of lanes) {
     for (const { file, down } of doomedOf(lane, applied, undo)) {
-      if (!down.transaction) return { files, message, alone: { lane: lane.name, file } };
+      if (!down.transaction) return { files, message, alone: { lane: lane.name, file }, more: true };
       message += cleanState(frame, lane.name);
       const text = textOf(down.statements);
       files.push({ lane: lane.name, name: file.name, text, offset: message.length, hasLines: down.made !== true });
-      message += `${text}\n;\n${sameTransaction}${cleanState(frame, 'core')}${unbookkeeping(lane.name, file.name)}`;
-      if (addsEnumValue(text)) return { files, message, alone: undefined };
+      message += `${text}\n;\n${sameTransaction}${cleanState(frame, 'core')}${unbookkeeping(lane.name, file.name, frame)}`;
+      if (addsEnumValue(text)) return { files, message, alone: undefined, more: true };
     }
   }
-  return { files, message, alone: undefined };
+  return { files, message, alone: undefined, more: false };
 }
 
 /** The file whose text holds this position (1-based, as PostgreSQL reports it), or undefined. */
@@ -98,7 +109,7 @@ export function recordAlone(
   frame: MigrationFrame,
   expected: number,
 ): string {
-  const change = direction === 'up' ? bookkeeping(lane, file, frame, true) : unbookkeeping(lane, file.name);
+  const change = direction === 'up' ? bookkeeping(lane, file, frame, true) : unbookkeeping(lane, file.name, frame);
   return `${ledgerGuard(expected)}${change}delete from freehold.progress where lane = ${literal(lane)} and name = ${literal(progressName(file, direction))};\n`;
 }
 
@@ -122,6 +133,11 @@ export function adoptionMessage(
 values ${rows.join(', ')};\n`;
 }
 
+/** As a message of its own, under the lock: before it nobody books, after it everybody in the new place. */
+export function moveMessage(from: BookkeepingTable, frame: MigrationFrame, expected: number): string {
+  return `${opening(frame, expected)}${moveBookkeeping(from, frame.bookkeeping)}`;
+}
+
 export function opening(frame: MigrationFrame, expected: number): string {
   return `set local lock_timeout = ${Math.trunc(frame.lockTimeoutMs)};
 select pg_catalog.pg_advisory_xact_lock(${migrationLockId});\n${ledgerGuard(expected)}`;
@@ -137,10 +153,6 @@ set local search_path = ${searchPathOf(lane)}; set local freehold.transaction = 
 // pg_catalog is searched first by itself; pg_temp is named so that it comes last.
 export function searchPathOf(lane: string): string {
   return lane === 'core' ? 'freehold, pg_temp' : 'public, pg_temp';
-}
-
-export function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }
 
 const textOf = (statements: readonly string[]): string => statements.join('\n;\n');
@@ -198,6 +210,15 @@ function doomedOf(lane: Lane, applied: readonly AppliedFile[], undo: readonly Mi
   });
 }
 
+/** The table has to be moved first, and the core lane brings what that takes. @throws Fault where it does not */
+function mustMove({ name }: Lane, there: BookkeepingTable, frame: MigrationFrame, core: readonly PendingFile[]) {
+  if (name !== 'tenant' || isSameTable(there, frame.bookkeeping)) return false;
+  if (core.length === 0) throw catalogFault('migration_invalid', coreFirst);
+  return true;
+}
+
+export const coreFirst = 'Bring the core lane to its head first.';
+
 function ledgerGuard(expected: number): string {
   return `do $guard$
 declare
@@ -220,13 +241,13 @@ function bookkeeping(lane: string, { name, hash }: MigrationFile, frame: Migrati
   const ledger = `insert into freehold.ledger (lane, name, hash, duration_ms, ${columns})
 values (${[lane, name, hash].map(literal).join(', ')}, extract(epoch from clock_timestamp() - now()) * 1000, ${values});\n`;
   return lane === 'tenant'
-    ? `${ledger}insert into public.pgmigrations (name, run_on) values (${literal(name)}, now());\n`
+    ? `${ledger}insert into ${nameOf(frame.bookkeeping)} (name, run_on) values (${literal(name)}, now());\n`
     : ledger;
 }
 
-function unbookkeeping(lane: string, name: string): string {
+function unbookkeeping(lane: string, name: string, { bookkeeping }: MigrationFrame): string {
   const ledger = `delete from freehold.ledger where lane = ${literal(lane)} and name = ${literal(name)};\n`;
-  return lane === 'tenant' ? `${ledger}delete from public.pgmigrations where name = ${literal(name)};\n` : ledger;
+  return lane === 'tenant' ? `${ledger}delete from ${nameOf(bookkeeping)} where name = ${literal(name)};\n` : ledger;
 }
 
 function invalid(lane: string, what: string) {

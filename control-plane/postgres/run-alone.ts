@@ -27,7 +27,7 @@ export async function runAlone(
   await session.script(clean);
   await session.query(`select pg_catalog.pg_advisory_lock(${migrationLockId})`, [], { signal });
   try {
-    if ((await readLedger(session)).applied.length !== expected)
+    if ((await readLedger(session, frame.bookkeeping)).applied.length !== expected)
       throw new PostgresError({ message: 'the ledger has moved on', code: 'ZF010' });
     if (direction === 'up' && alone.file.program !== null) {
       await runAsking(session, alone.file, clean, alone.lane, (text) =>

@@ -9,6 +9,7 @@ import { openSession, type Session } from '../../platform/postgres/session.ts';
 import { createSessionPool } from '../../platform/postgres/session-pool.ts';
 import { versionsOf } from '../migration-files/lane-hash.ts';
 import type { Lane } from '../migration-files/migration-file.ts';
+import { type BookkeepingTable, defaultBookkeeping } from './bookkeeping-table.ts';
 import { bringToHeads } from './bring-to-heads.ts';
 import { type DatabaseInspection, inspectDatabase } from './inspect-database.ts';
 import { execAndTell, type MigrateOptions, type MigrateOutcome, migrateAndTell } from './migrate-and-tell.ts';
@@ -24,6 +25,8 @@ export type TenantDatabasesDeps = {
   heads(): Promise<readonly Lane[]>;
   /** Who stands before a waiting backend; a tenant's login may not see it (template.sql). Without it nobody is named. */
   lookForBlockers?(databaseId: DatabaseId): LookForBlockers;
+  /** Where node-pg-migrate's table of the tenant lane is to stand; its own default when absent. */
+  bookkeeping?: BookkeepingTable;
   log: { info(fields: object, message: string): void };
 };
 
@@ -62,7 +65,7 @@ export interface TenantDatabases {
 }
 
 export function createTenantDatabases(deps: TenantDatabasesDeps): TenantDatabases {
-  const { addressOf, heads, log } = deps;
+  const { addressOf, heads, log, bookkeeping = defaultBookkeeping } = deps;
   const pool = createSessionPool({
     open: async (key) =>
       openSession(await addressOf(key as DatabaseId, 'mig'), {
@@ -87,15 +90,17 @@ export function createTenantDatabases(deps: TenantDatabasesDeps): TenantDatabase
     readOnlyAddress: () => addressOf(id, 'ro'),
     look: deps.lookForBlockers?.(id),
     owner: namesOf(id).owner,
+    bookkeeping,
   });
 
   const prewarmed = new Set<DatabaseId>();
 
   return {
-    probeLanes: (id) => asOwner(id, async (session) => versionsOf((await readLedger(session)).applied)),
+    probeLanes: (id) => asOwner(id, async (session) => versionsOf((await readLedger(session, bookkeeping)).applied)),
     async applyLanes(id) {
       const lanes = await heads();
-      const { versions, files } = await asOwner(id, (session) => bringToHeads(session, lanes, namesOf(id).owner));
+      const { owner } = namesOf(id);
+      const { versions, files } = await asOwner(id, (session) => bringToHeads(session, lanes, { owner, bookkeeping }));
       if (files.length > 0) log.info({ databaseId: id, files }, 'migrations applied');
       return versions;
     },

@@ -6,6 +6,12 @@ create schema freehold;
 
 -- tables
 
+create table freehold.bookkeeping (
+  singleton boolean not null default true,
+  schema_name text not null,
+  table_name text not null
+);
+
 create table freehold.identity (
   singleton boolean not null default true,
   database_id text not null,
@@ -34,6 +40,10 @@ create table freehold.progress (
 
 -- constraints
 
+alter table freehold.bookkeeping add constraint bookkeeping_pkey PRIMARY KEY (singleton);
+
+alter table freehold.bookkeeping add constraint bookkeeping_singleton_check CHECK (singleton);
+
 alter table freehold.identity add constraint identity_check CHECK (((tenant_id IS NULL) = (claimed_at IS NULL)));
 
 alter table freehold.identity add constraint identity_database_id_check CHECK ((database_id ~ '^dbs_[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text));
@@ -61,6 +71,12 @@ grant usage on schema freehold to <database>_app_a;
 grant usage on schema freehold to <database>_app_b;
 
 grant usage on schema freehold to <database>_ro;
+
+grant select on table freehold.bookkeeping to <database>_app_a;
+
+grant select on table freehold.bookkeeping to <database>_app_b;
+
+grant select on table freehold.bookkeeping to <database>_ro;
 
 grant select on table freehold.identity to <database>_app_a;
 

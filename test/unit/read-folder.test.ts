@@ -7,6 +7,7 @@ import { readDirectives } from '../../control-plane/migration-files/directives.t
 import { laneHash } from '../../control-plane/migration-files/lane-hash.ts';
 import type { Lane } from '../../control-plane/migration-files/migration-file.ts';
 import { readLane } from '../../control-plane/migration-files/read-folder.ts';
+import { defaultBookkeeping } from '../../control-plane/postgres/bookkeeping-table.ts';
 import { type AppliedFile, fileAt, planMigration } from '../../control-plane/postgres/plan-migration.ts';
 
 let folder: string;
@@ -94,9 +95,16 @@ test('two files with one stamp, an empty folder and a missing one are refused', 
 });
 
 describe('a plan', () => {
-  const frame = { owner: 't_x_own', run: 'run', actor: 'test', lockTimeoutMs: 1_000, statementTimeoutMs: 1_000 };
+  const frame = {
+    owner: 't_x_own',
+    run: 'run',
+    actor: 'test',
+    lockTimeoutMs: 1_000,
+    statementTimeoutMs: 1_000,
+    bookkeeping: defaultBookkeeping,
+  };
   const planOf = (lane: Lane, there: readonly AppliedFile[]) =>
-    planMigration({ lanes: [lane], applied: there, withActor: true, frame });
+    planMigration({ lanes: [lane], applied: there, withActor: true, bookkeeping: defaultBookkeeping, frame });
   const file = (name: string) => ({
     name,
     hash: name.slice(-1).repeat(64),

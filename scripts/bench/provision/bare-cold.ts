@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { type DatabaseId, newId } from '../../../catalog/ids.ts';
 import { type Login, logins, namesOf, secretContext } from '../../../catalog/names.ts';
 import { sealPasswords } from '../../../control-plane/operations/seal-passwords.ts';
+import { defaultBookkeeping } from '../../../control-plane/postgres/bookkeeping-table.ts';
 import { markOf } from '../../../control-plane/postgres/cluster-marks.ts';
 import { planMigration } from '../../../control-plane/postgres/plan-migration.ts';
 import { scramVerifier } from '../../../platform/postgres/scram.ts';
@@ -47,9 +48,10 @@ export async function bareCold(house: House, slug: string): Promise<number> {
       { applicationName: 'freehold-bench' },
     );
     await session.query(`set role ${names.owner}`);
-    await session.script(
-      planMigration({ lanes: house.lanes, applied: [], withActor: false, frame: frameOf(names.owner) }).message,
-    );
+    const frame = frameOf(names.owner);
+    const { lanes } = house;
+    const plan = planMigration({ lanes, applied: [], withActor: false, bookkeeping: frame.bookkeeping, frame });
+    await session.script(plan.message);
     await session.query('update freehold.identity set tenant_id = $2, claimed_at = now() where database_id = $1', [
       id,
       tenant.tenantId,
@@ -102,5 +104,6 @@ function rolesSql(id: DatabaseId, passwords: Record<Login, string>, mark: string
 }
 
 function frameOf(owner: string) {
-  return { owner, run: randomUUID(), actor: 'bench', lockTimeoutMs: 10_000, statementTimeoutMs: 60_000 };
+  const patience = { lockTimeoutMs: 10_000, statementTimeoutMs: 60_000 };
+  return { owner, run: randomUUID(), actor: 'bench', ...patience, bookkeeping: defaultBookkeeping };
 }
