@@ -35,7 +35,8 @@ export async function listKnownDatabases(db: CatalogDb, ids?: readonly DatabaseI
     ])
     .where('d.state', '=', 'claimed')
     .orderBy('t.slug');
-  if (ids !== undefined) query = query.where('d.id', 'in', [...ids]);
+  // As one array: a statement has at most 65,535 parameters.
+  if (ids !== undefined) query = query.where(sql<boolean>`d.id = any(${sql.val(ids)}::text[])`);
   return (await query.execute()) as KnownDatabase[];
 }
 

@@ -24,10 +24,12 @@ import type { meSchema } from './api/routes/installation.ts';
 import type { newPlanSchema, planChangeSchema } from './api/routes/plans.ts';
 import type { MintedToken, newTokenSchema } from './api/routes/tenant-tokens.ts';
 import type { newTenantSchema, tenantChangeSchema } from './api/routes/tenants.ts';
+import { fleetOf } from './client/fleet.ts';
 import { followOperation } from './client/follow-operation.ts';
 import { ifMatch, listOf, segment } from './client/pages.ts';
 
 export { ApiProblem } from '../platform/http/json-client.ts';
+export type { FleetQuery, FleetQueryLine, FleetSelection, FleetStatusView } from './client/fleet.ts';
 export type { Page, PageOptions } from './client/pages.ts';
 export type {
   ApiKey,
@@ -190,6 +192,7 @@ export function createClient({ apiKey, ...options }: ClientOptions) {
           extraMs: timeoutMs,
         })
       ).body,
+    fleet: fleetOf(http, get),
     me: () => get<Me>('/v1/me'),
     /** An answer whether ready or not; only a server that gives none is an error. */
     readiness: async (): Promise<Readiness> => {

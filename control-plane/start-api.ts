@@ -14,6 +14,7 @@ import { createOperationChanges } from './api/operation-changes.ts';
 import type { Foundation } from './foundation.ts';
 import { runFsck } from './fsck/run-fsck.ts';
 import { installCluster } from './postgres/install-cluster.ts';
+import { createFleetLook } from './rollouts/look/fleet-look.ts';
 
 /** The largest body we expect is a certificate authority beside a cluster. */
 const bodyLimitBytes = 262_144;
@@ -56,6 +57,7 @@ export async function startApi(deps: Foundation & { clock: Clock; lifecycle: Lif
         log,
       }),
     fsck: (scope) => runFsck({ catalog: db, ...connections, sealer, log }, scope),
+    fleet: createFleetLook(connections),
     readiness: {
       catalog: async () => void (await db.selectFrom('plans').select('id').limit(1).execute()),
       schema: () => checkCatalogSchema(db),

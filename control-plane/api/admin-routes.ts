@@ -5,6 +5,8 @@ import { apiKeyRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { clusterRoutes } from './routes/clusters.ts';
 import { docsRoutes } from './routes/docs.ts';
+import { fleetQueryRoutes } from './routes/fleet-query.ts';
+import { fleetStatusRoutes } from './routes/fleet-status.ts';
 import { healthRoutes } from './routes/health.ts';
 import { installationRoutes } from './routes/installation.ts';
 import { operationEventRoutes } from './routes/operation-events.ts';
@@ -23,6 +25,8 @@ export const adminRoutes: readonly AdminRoute[] = [
   ...planRoutes,
   ...operationRoutes,
   ...operationEventRoutes,
+  ...fleetStatusRoutes,
+  ...fleetQueryRoutes,
   ...apiKeyRoutes,
   ...signingKeyRoutes,
   ...auditRoutes,

@@ -9,6 +9,7 @@ import type { Log } from '../../platform/log.ts';
 import type { PostgresAddress } from '../../platform/postgres/address.ts';
 import type { Sealer } from '../../platform/sealing.ts';
 import type { FsckReport } from '../fsck/report.ts';
+import type { FleetLook } from '../rollouts/look/fleet-look.ts';
 import type { ApiKeyDoor } from './api-key-door.ts';
 import type { OperationChanges } from './operation-changes.ts';
 
@@ -32,6 +33,8 @@ export type AdminApiDeps = {
   }): Promise<InstalledCluster>;
   /** `deep: false` looks into no database. */
   fsck(scope: { deep: boolean }): Promise<FsckReport>;
+  /** What looks over the fleet: control-plane/rollouts/look/. */
+  readonly fleet: FleetLook;
   /** Each resolves or throws; readyz gives every one a second. Known names: catalog, schema, queue. */
   readonly readiness: Readonly<Record<string, () => Promise<void>>>;
   /** Aborts when the process is told to stop: readyz says no, streams end. */

@@ -6,6 +6,7 @@ import type { Io } from './cli.ts';
 import { addAttack } from './commands/attack.ts';
 import { addClusters } from './commands/clusters.ts';
 import { addCompletion } from './commands/completion.ts';
+import { addFleet } from './commands/fleet.ts';
 import { addFsck } from './commands/fsck.ts';
 import { addAudit, addMe, addReconcilers, addRuntimes } from './commands/installation.ts';
 import { addKeys } from './commands/keys.ts';
@@ -36,6 +37,7 @@ export function createProgram(io: Io): Command {
     .exitOverride();
   addTenants(program, io);
   addClusters(program, io);
+  addFleet(program, io);
   addOperations(program, io);
   addTokens(program, io);
   addPlans(program, io);

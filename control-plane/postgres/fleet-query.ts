@@ -6,7 +6,11 @@ import { openSession } from '../../platform/postgres/session.ts';
 
 export type ReadOnlyStatement = { text: string /** Can be fetched in part: SELECT and VALUES. */; fetchable: boolean };
 export type ReadLimits = { timeoutMs: number; rowsMax: number; signal?: AbortSignal | undefined };
-export type ReadAnswer = { columns: string[]; rows: (string | null)[][]; truncated: boolean };
+export type ReadColumn = {
+  name: string /** As `integer`, or oid:<n> of a type that is not PostgreSQL's own. */;
+  type: string;
+};
+export type ReadAnswer = { columns: ReadColumn[]; rows: (string | null)[][]; truncated: boolean };
 
 export async function readOnce(
   addressOf: (id: DatabaseId, login: 'ro') => Promise<PostgresAddress>,
@@ -29,7 +33,7 @@ export async function readOnce(
       options,
     );
     return {
-      columns: answer.fields.map((field) => field.name),
+      columns: answer.fields.map(({ name, typeOid }) => ({ name, type: typeNames.get(typeOid) ?? `oid:${typeOid}` })),
       rows: answer.rows.slice(0, rowsMax),
       truncated: answer.rows.length > rowsMax,
     };
@@ -41,3 +45,23 @@ export async function readOnce(
 const graceMs = 2_000;
 /** Per tenant: an answer is held in memory until it is passed on. */
 const bytesMax = 4 * 1_048_576;
+
+/** The names that a reader branches on; the rest is text to them. */
+const typeNames: ReadonlyMap<number, string> = new Map([
+  [16, 'boolean'],
+  [17, 'bytea'],
+  [20, 'bigint'],
+  [21, 'smallint'],
+  [23, 'integer'],
+  [25, 'text'],
+  [114, 'json'],
+  [700, 'real'],
+  [701, 'double precision'],
+  [1043, 'varchar'],
+  [1082, 'date'],
+  [1114, 'timestamp'],
+  [1184, 'timestamptz'],
+  [1700, 'numeric'],
+  [2950, 'uuid'],
+  [3802, 'jsonb'],
+]);

@@ -61,6 +61,8 @@ export interface JsonClient {
   send<T>(request: JsonRequest): Promise<JsonAnswer<T>>;
   /** Server-sent events until the server ends the stream. No time limit of its own: the server sends signs of life. */
   events(path: string, signal?: AbortSignal): AsyncGenerator<StreamEvent>;
+  /** An answer of one JSON document a line, as they come. No time limit of its own, and never repeated. @throws ApiProblem */
+  lines<T>(request: JsonRequest): AsyncGenerator<T>;
 }
 
 const attemptsMax = 4;
@@ -112,6 +114,18 @@ export function createJsonClient(options: JsonClientOptions): JsonClient {
       if (!answer.ok || answer.body === null) throw await readProblem(answer);
       yield* parseEvents(answer.body);
     },
+    async *lines<T>(request: JsonRequest) {
+      // It is stopped when the reader stops: what a loop leaves early must not go on at the server.
+      const left = new AbortController();
+      try {
+        const signal = request.signal === undefined ? left.signal : AbortSignal.any([request.signal, left.signal]);
+        const answer = await once(request, signal);
+        if (!answer.ok || answer.body === null) throw await readProblem(answer);
+        for await (const line of textParts(answer.body, '\n')) if (line !== '') yield JSON.parse(line) as T;
+      } finally {
+        left.abort();
+      }
+    },
   };
 }
 
@@ -161,19 +175,26 @@ async function readProblem(answer: Response): Promise<ApiProblem> {
 
 /** The part of the event stream format that our servers use: event, id and data of one line each, comments between. */
 async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<StreamEvent> {
-  let rest = '';
-  for await (const chunk of body.pipeThrough(
-    new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>,
-  )) {
-    const blocks = (rest + chunk).split('\n\n');
-    rest = blocks.pop() ?? '';
-    for (const block of blocks) {
-      const event: StreamEvent = { event: 'message', id: '', data: '' };
-      for (const line of block.split('\n')) {
-        const [, name, value = ''] = /^(event|id|data):\s?(.*)$/.exec(line) ?? [];
-        if (name !== undefined) event[name as keyof StreamEvent] = value;
-      }
-      if (event.data !== '') yield event;
+  for await (const block of textParts(body, '\n\n')) {
+    const event: StreamEvent = { event: 'message', id: '', data: '' };
+    for (const line of block.split('\n')) {
+      const [, name, value = ''] = /^(event|id|data):\s?(.*)$/.exec(line) ?? [];
+      if (name !== undefined) event[name as keyof StreamEvent] = value;
     }
+    if (event.data !== '') yield event;
+  }
+}
+
+/** What stands behind the last end was cut off and is not given out. */
+async function* textParts(body: ReadableStream<Uint8Array>, end: string): AsyncGenerator<string> {
+  const texts = body.pipeThrough(new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>);
+  let rest: string[] = [];
+  for await (const chunk of texts) {
+    // Joined once for each part and not for each chunk: a line of megabytes comes in hundreds of them.
+    rest.push(chunk);
+    if (!chunk.includes(end.at(-1) as string)) continue;
+    const parts = rest.join('').split(end);
+    rest = [parts.pop() ?? ''];
+    yield* parts;
   }
 }

@@ -15,6 +15,7 @@ import { createOperationChanges } from '../../control-plane/api/operation-change
 import { type Client, createClient } from '../../control-plane/client.ts';
 import { runFsck } from '../../control-plane/fsck/run-fsck.ts';
 import { installCluster } from '../../control-plane/postgres/install-cluster.ts';
+import { createFleetLook } from '../../control-plane/rollouts/look/fleet-look.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { createEdge } from '../../platform/http/edge.ts';
 import { serve } from '../../platform/http/serve.ts';
@@ -85,6 +86,7 @@ export async function startControlPlane(overrides: Partial<AdminApiDeps> = {}): 
         log,
       }),
     fsck: () => runFsck({ catalog: db, ...installation.connections, sealer, log }),
+    fleet: createFleetLook(installation.connections),
     readiness: {
       catalog: async () => void (await db.selectFrom('plans').select('id').limit(1).execute()),
       schema: () => checkCatalogSchema(db),

@@ -1,28 +1,24 @@
-// Owns whom a sweep or a query over the fleet looks at: the claimed databases of a selection.
+// Owns whom a sweep or a query over the fleet looks at: the databases of the tenants of a selection, in the same words as a rollout.
 import { catalogFault } from '../../../catalog/errors.ts';
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
 import type { Selection } from '../../../catalog/rollout-policy.ts';
 import { type KnownDatabase, listKnownDatabases } from '../../../catalog/schema-checks.ts';
+import { isWholeFleet, selectTargets } from '../../../catalog/targets.ts';
 
-/** @throws Fault selection_invalid | selection_empty */
+/** A version in a filter is that of the product's lane. */
+const lane = 'tenant';
+
+/** Without warm databases: nobody's data is in them. @throws Fault selection_invalid | selection_empty | target_group_not_found */
 export async function selectKnown(db: CatalogDb, selection: Selection): Promise<KnownDatabase[]> {
-  const { slugs, clusters, databases, ...unread } = selection;
-  const [other] = Object.keys(unread);
-  if (other !== undefined) {
-    throw catalogFault('selection_invalid', `Select by slugs, clusters or databases here; ${other} is not read.`);
-  }
-  const all = await listKnownDatabases(db);
-  const found = all.filter(
-    (each) =>
-      (slugs === undefined || slugs.includes(each.slug)) &&
-      (clusters === undefined || clusters.includes(each.cluster) || clusters.includes(each.clusterId)) &&
-      (databases === undefined || databases.includes(each.databaseId)),
+  if (isWholeFleet(selection)) return listKnownDatabases(db);
+  const targets = await selectTargets(db, lane, selection);
+  const ids = targets.filter(({ tenantId }) => tenantId !== null).map(({ databaseId }) => databaseId);
+  const missing = selection.slugs?.find(
+    (name) => !targets.some(({ slug, tenantId }) => slug === name || tenantId === name),
   );
-  const missing = slugs?.find((slug) => !all.some((each) => each.slug === slug));
-  if (missing !== undefined)
+  // With other conditions beside it, a tenant may exist and not match.
+  if (missing !== undefined && Object.values(selection).filter((value) => value !== undefined).length === 1)
     throw catalogFault('selection_invalid', `No tenant with a database has the slug ${missing}.`);
-  if (found.length === 0 && Object.keys(selection).length > 0) {
-    throw catalogFault('selection_empty', 'No tenant matches the selection.');
-  }
-  return found;
+  if (ids.length === 0) throw catalogFault('selection_empty', 'No tenant matches the selection.');
+  return listKnownDatabases(db, ids);
 }
