@@ -9,6 +9,7 @@ export const idPrefixes = {
   operation: 'opr',
   apiKey: 'key',
   runtimeInstance: 'rti',
+  controlPlaneProcess: 'cpp',
   event: 'evt',
   release: 'rel',
   rollout: 'rlt',
@@ -22,6 +23,7 @@ export type ClusterId = Id<'cluster'>;
 export type OperationId = Id<'operation'>;
 export type ApiKeyId = Id<'apiKey'>;
 export type RuntimeInstanceId = Id<'runtimeInstance'>;
+export type ControlPlaneProcessId = Id<'controlPlaneProcess'>;
 export type EventId = Id<'event'>;
 export type ReleaseId = Id<'release'>;
 export type RolloutId = Id<'rollout'>;

@@ -2,7 +2,16 @@
 import type { ColumnType, Generated } from 'kysely';
 import type { GeneratedJson, Json, NullableTimestamp, Timestamp } from './column-types.ts';
 import type { FleetTables } from './fleet-schema.ts';
-import type { ApiKeyId, ClusterId, DatabaseId, EventId, OperationId, RuntimeInstanceId, TenantId } from './ids.ts';
+import type {
+  ApiKeyId,
+  ClusterId,
+  ControlPlaneProcessId,
+  DatabaseId,
+  EventId,
+  OperationId,
+  RuntimeInstanceId,
+  TenantId,
+} from './ids.ts';
 import type { Login } from './names.ts';
 import type { PlanLimits } from './plan-limits.ts';
 import type { AdminRole } from './roles.ts';
@@ -13,6 +22,8 @@ export type ClusterState = 'active' | 'draining' | 'retired';
 export type DatabaseState = 'creating' | 'warm' | 'claimed' | 'retiring' | 'dropped';
 export type OperationState = 'pending' | 'running' | 'undoing' | 'succeeded' | 'failed' | 'cancelled';
 export type OperationLane = 'foreground' | 'background';
+/** Who has a share of a cluster's connections. */
+export type ShareHolderId = RuntimeInstanceId | ControlPlaneProcessId;
 export type LaneVersions = Record<string, { version: string; hash: string }>;
 export type OperationError = { code: string; message: string; step?: string; internal?: string; retryable: boolean };
 
@@ -193,6 +204,22 @@ export type RuntimeInstancesTable = {
   stats: GeneratedJson<Record<string, unknown>>;
 };
 
+/** Written by the function take_share alone. */
+export type ConnectionSharesTable = {
+  cluster_id: ClusterId;
+  holder_id: ShareHolderId;
+  host: string;
+  pid: number;
+  granted: number;
+  open: number;
+  needed: number;
+  kept: number;
+  most: number;
+  report: string;
+  lease_until: Date;
+  taken_at: Timestamp;
+};
+
 export type ReconcilersTable = {
   name: string;
   lease_holder: string | null;
@@ -251,6 +278,7 @@ export type CatalogSchema = FleetTables & {
   api_keys: ApiKeysTable;
   signing_keys: SigningKeysTable;
   runtime_instances: RuntimeInstancesTable;
+  connection_shares: ConnectionSharesTable;
   reconcilers: ReconcilersTable;
   warm_demand: WarmDemandTable;
   'runtime.routes': RoutesView;

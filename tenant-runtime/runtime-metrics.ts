@@ -1,5 +1,6 @@
 // Owns the numbers of the runtime on its metrics page. Never a tenant id as a label: their number has no bound.
 import { Counter, Gauge } from 'prom-client';
+import type { ClusterShare, ShareHolder } from '../catalog/share-holder.ts';
 import type { Metrics } from '../platform/metrics.ts';
 import type { RouteCache } from './route-cache.ts';
 import type { TenantPools, TenantPoolsDeps } from './tenant-pools.ts';
@@ -11,9 +12,10 @@ export type Watched = {
   tokens: { readonly size: number };
   pools: TenantPools;
   changes: { readonly connected: boolean };
+  shares: Pick<ShareHolder, 'shares' | 'cutOff'>;
 };
 
-export function watchRuntime(metrics: Metrics, { routes, keys, tokens, pools, changes }: Watched): void {
+export function watchRuntime(metrics: Metrics, { routes, keys, tokens, pools, changes, shares }: Watched): void {
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
       name: `freehold_runtime_${name}`,
@@ -45,6 +47,24 @@ export function watchRuntime(metrics: Metrics, { routes, keys, tokens, pools, ch
   gauge('sessions_idle', 'Sessions that nobody uses.', () => pools.stats().idle);
   gauge('sessions_leased', 'Sessions at work.', () => pools.stats().leased);
   gauge('requests_waiting', 'Requests that wait for a session.', () => pools.stats().waiting);
+  // Clusters are few: their ids may be labels.
+  const byCluster = (name: string, help: string, read: (share: ClusterShare) => number) =>
+    new Gauge({
+      name: `freehold_runtime_${name}`,
+      help,
+      labelNames: ['cluster'] as const,
+      registers: [metrics.registry],
+      collect() {
+        this.reset();
+        for (const share of shares.shares()) this.set({ cluster: share.clusterId }, read(share));
+      },
+    });
+  byCluster('share_sessions', "This process's share of the cluster's connection budget.", (share) => share.mayOpen);
+  byCluster('share_sessions_open', 'Sessions of this process on the cluster.', (share) => share.open);
+  byCluster('cluster_budget_sessions', 'The connection budget of the cluster.', (share) => share.budget);
+  gauge('shares_unconfirmed', '1 while the catalog does not confirm the shares: they cannot grow.', () =>
+    Number(shares.cutOff()),
+  );
 }
 
 /** For createTenantPools. */

@@ -2,9 +2,11 @@
 // catalog or, while that is away, from the snapshot; stop() closes what it opened. Ports are main.ts's business.
 import { hostname } from 'node:os';
 import type { Hono } from 'hono';
+import { giveBackRuntimeShares, takeRuntimeShares } from '../catalog/connection-shares.ts';
 import { newId } from '../catalog/ids.ts';
 import { openCatalog } from '../catalog/open-catalog.ts';
 import { askMigration, beat, findRouteFingerprints, findRoutes, listVerificationKeys } from '../catalog/routes.ts';
+import { createShareHolder, type ShareHolder } from '../catalog/share-holder.ts';
 import type { Clock } from '../platform/clock.ts';
 import { createEdge, type EdgeEnv } from '../platform/http/edge.ts';
 import type { Log } from '../platform/log.ts';
@@ -71,12 +73,24 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
     onBorn: (route) => pools.prepare(route),
   });
   const figures = createVersionFigures(clock);
-  const pools = countByVersion(
+  const instanceId = newId('runtimeInstance');
+  const shares: ShareHolder = createShareHolder({
+    take: (nr, leaseMs, reports) =>
+      takeRuntimeShares(catalog.db, { holderId: instanceId, host: hostname(), pid: process.pid, nr, leaseMs, reports }),
+    giveBack: () => giveBackRuntimeShares(catalog.db, instanceId),
+    usage: (clusterId) => pools.usage(clusterId),
+    most: config.runtimeSessionsPerClusterMax,
+    onChange: (clusterId) => pools.shareChanged(clusterId),
+    clock,
+    log,
+  });
+  const pools: TenantPools = countByVersion(
     createTenantPools({
       sealer,
       find: (tenantId) => routes.find(tenantId),
       reload: (tenantId) => routes.reload(tenantId),
-      sessionsPerClusterMax: config.runtimeSessionsPerClusterMax,
+      shares,
+      instanceId,
       idleMs: config.runtimeSessionIdleMs,
       waitMs: config.runtimeSessionWaitMs,
       log,
@@ -96,7 +110,7 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
     ask: (tenantId) => askMigration(catalog.db, tenantId),
     log,
   });
-  watchRuntime(metrics, { routes, keys, tokens, pools, changes });
+  watchRuntime(metrics, { routes, keys, tokens, pools, changes, shares });
 
   const state = { ready: false, draining: false };
   const app = createRuntimeApp({
@@ -126,7 +140,7 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
   };
 
   const instance = {
-    instanceId: newId('runtimeInstance'),
+    instanceId,
     host: hostname(),
     pid: process.pid,
     version,
@@ -190,6 +204,7 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
       await changes.close();
       await save();
       await pools.close();
+      await shares.close();
       await catalog.close();
     },
   };

@@ -2,7 +2,13 @@
 import type { Clock } from '../clock.ts';
 import type { Entry } from './pool-types.ts';
 
-export type IdleSessionsDeps = { idleMs: number; clock: Clock; retire: (entry: Entry, reason: string) => void };
+export type IdleSessionsDeps = {
+  idleMs: number;
+  clock: Clock;
+  /** Asked for each session that its time would end. */
+  mayClose: () => boolean;
+  retire: (entry: Entry, reason: string) => void;
+};
 
 export class IdleSessions {
   readonly #deps: IdleSessionsDeps;
@@ -57,6 +63,7 @@ export class IdleSessions {
     this.#timer = undefined;
     const nowMs = this.#deps.clock.monotonicMs();
     for (const entry of this.all()) {
+      if (!this.#deps.mayClose()) break;
       if (nowMs - entry.idleSinceMs >= this.#deps.idleMs) this.#deps.retire(entry, 'idle');
       else if (nowMs >= entry.expiresAtMs) this.#deps.retire(entry, 'lifetime');
     }

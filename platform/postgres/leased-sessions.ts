@@ -3,35 +3,42 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { poolClosed, poolTimeout } from './faults.ts';
 import { IdleSessions } from './idle-sessions.ts';
-import { newKeyState, statsOfKey } from './key-states.ts';
-import type { Entry, KeyState, LeaseOptions, PoolStats, SessionPoolOptions, Waiter } from './pool-types.ts';
+import { mayGrow, newKeyState, statsOfKey } from './key-states.ts';
+import type { Entry, KeyState, LeaseOptions, PoolDemand, PoolStats, SessionPoolOptions, Waiter } from './pool-types.ts';
 import type { Session } from './session.ts';
+import { cleaningOf, letGo, openEntry, whyNotKeep } from './session-entry.ts';
 import { createLease, type Lease } from './session-lease.ts';
 import { WaitingLine } from './waiting-line.ts';
 
 const waitDefaultMs = 5_000;
 const closeGraceMs = 5_000;
-/** So many times longer a request waits for its own key's session before it takes one from another key. */
-const growFullPatience = 10;
 
 export class LeasedSessions {
   readonly #options: SessionPoolOptions;
   readonly #clock: Clock;
+  readonly #maxTotal: () => number;
+  readonly #maxPerKey: (key: string) => number;
   readonly #keys = new Map<string, KeyState>();
   readonly #line: WaitingLine;
   readonly #idle: IdleSessions;
   #total = 0;
   #leased = 0;
-  /** Sessions that are closing to make room. */
+  #opening = 0;
+  /** Sessions that are closing, and those of them that close to make room. */
+  #closingNow = 0;
   #roomComing = 0;
   #closing: Promise<void> | undefined;
   #whenEmpty: (() => void) | undefined;
   constructor(options: SessionPoolOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    const { maxTotal, maxPerKey } = options;
+    this.#maxTotal = typeof maxTotal === 'number' ? () => maxTotal : maxTotal;
+    this.#maxPerKey = typeof maxPerKey === 'number' ? () => maxPerKey : maxPerKey;
     this.#idle = new IdleSessions({
       idleMs: options.idleMs,
       clock: this.#clock,
+      mayClose: () => this.#total > 1 || options.keepLast?.() !== true,
       retire: (entry, reason) => this.#retire(entry, reason),
     });
     this.#line = new WaitingLine({
@@ -63,6 +70,17 @@ export class LeasedSessions {
     await new Promise<void>((resolve) => keyState.evictions.push({ epoch, resolve }));
   }
 
+  limitsChanged(): void {
+    for (let over = this.#total - this.#closingNow - this.#maxTotal(); over > 0; over--) if (!this.closeIdle()) break;
+    this.#serve();
+  }
+
+  closeIdle(which: (session: Session) => boolean = () => true): boolean {
+    const entry = this.#idle.all().find((each) => which(each.session as Session));
+    if (entry !== undefined) this.#retire(entry, 'made room');
+    return entry !== undefined;
+  }
+
   stats(): PoolStats & { byKey(key: string): PoolStats } {
     return {
       open: this.#total,
@@ -71,6 +89,13 @@ export class LeasedSessions {
       waiting: this.#line.size,
       byKey: (key) => statsOfKey(this.#keys.get(key)),
     };
+  }
+
+  demand(): PoolDemand {
+    const wanted = this.#line.sum(({ key, waiters, entries }) =>
+      Math.max(0, Math.min(waiters.size, this.#maxPerKey(key) - entries.size)),
+    );
+    return { established: this.#total - this.#opening - this.#closingNow, wanted };
   }
 
   close(): Promise<void> {
@@ -105,7 +130,7 @@ export class LeasedSessions {
         waiter.resolve(this.#lend(ready));
         continue;
       }
-      if (this.#total >= this.#options.maxTotal) {
+      if (this.#total >= this.#maxTotal()) {
         // The slot is free when the server has let go of the session; whoever is oldest then gets it.
         waiter.roomPromised = true;
         const leastRecentlyUsed = this.#idle.leastRecentlyUsed();
@@ -121,22 +146,16 @@ export class LeasedSessions {
   #canServe(keyState: KeyState, waiter: Waiter): boolean {
     if (keyState.idle.length > 0) return true;
     // A reset takes 0.2 ms, a connect 6 ms: who can have a session that is being reset waits for it.
-    const { maxPerKey, maxTotal } = this.#options;
+    const { openingMax = Number.POSITIVE_INFINITY, growAfterMs = 0 } = this.#options;
     const mayOpen =
-      keyState.entries.size < (typeof maxPerKey === 'number' ? maxPerKey : maxPerKey(keyState.key)) &&
+      keyState.entries.size < this.#maxPerKey(keyState.key) &&
       keyState.waiters.size > keyState.cleaning &&
-      this.#mayGrow(keyState, waiter);
+      this.#opening < openingMax &&
+      mayGrow(keyState, waiter.sinceMs, growAfterMs, this.#total >= this.#maxTotal(), this.#clock.monotonicMs());
+    if (!mayOpen || this.#total < this.#maxTotal()) return mayOpen;
+    this.#options.onFull?.();
     // Somebody older may have taken the slot that was made for this one: with none on its way, it is made again.
-    const mayEvict = this.#idle.size > 0 && (!waiter.roomPromised || this.#roomComing === 0);
-    return mayOpen && (this.#total < maxTotal || mayEvict);
-  }
-
-  #mayGrow(keyState: KeyState, waiter: Waiter): boolean {
-    const growAfterMs = this.#options.growAfterMs ?? 0;
-    if (growAfterMs === 0 || keyState.entries.size === 0) return true;
-    // In a full pool it would take the session of another key, which then has to log in again.
-    const patience = this.#total < this.#options.maxTotal ? 1 : growFullPatience;
-    return this.#clock.monotonicMs() - waiter.sinceMs >= growAfterMs * patience;
+    return this.#idle.size > 0 && (!waiter.roomPromised || this.#roomComing === 0);
   }
 
   async #openFor(keyState: KeyState, waiter: Waiter): Promise<void> {
@@ -150,14 +169,20 @@ export class LeasedSessions {
     };
     keyState.entries.add(entry);
     this.#total++;
+    this.#opening++;
     try {
-      await this.#open(entry);
+      await openEntry(entry, this.#options, this.#clock);
     } catch (error) {
+      this.#opening--;
       this.#options.onEvent?.({ type: 'open-failed', key: keyState.key, error });
       waiter.reject(error);
       this.#forget(entry);
       return;
     }
+    this.#opening--;
+    void entry.session?.closed.then((error) => {
+      if (entry.state === 'idle') this.#retire(entry, error.message);
+    });
     if (this.#closing !== undefined) {
       waiter.reject(poolClosed());
       this.#retire(entry, 'pool closed');
@@ -169,25 +194,7 @@ export class LeasedSessions {
     } else {
       waiter.resolve(this.#lend(entry));
     }
-  }
-
-  async #open(entry: Entry): Promise<void> {
-    const { key } = entry.keyState;
-    const startedMs = this.#clock.monotonicMs();
-    const session = await this.#options.open(key);
-    try {
-      await this.#options.onOpened?.(session, key);
-    } catch (error) {
-      await session.close();
-      throw error;
-    }
-    entry.session = session;
-    const openedMs = this.#clock.monotonicMs();
-    entry.expiresAtMs = openedMs + this.#options.maxLifetimeMs * (1 - Math.random() / 10);
-    void session.closed.then((error) => {
-      if (entry.state === 'idle') this.#retire(entry, error.message);
-    });
-    this.#options.onEvent?.({ type: 'opened', key, durationMs: openedMs - startedMs });
+    if (this.#line.size > 0) this.#serve();
   }
 
   #lend(entry: Entry): Lease {
@@ -201,12 +208,12 @@ export class LeasedSessions {
     const session = entry.session as Session;
     this.#leased--;
     entry.state = 'cleaning';
-    const reason = discardReason ?? this.#whyNotKeep(entry, session);
+    const reason = discardReason ?? this.#whyNotKeep(entry);
     if (reason !== undefined) {
       this.#retire(entry, reason);
       return;
     }
-    const work = this.#cleaningOf(session);
+    const work = cleaningOf(session, this.#options.reset);
     if (work === undefined) {
       this.#toIdle(entry);
       return;
@@ -220,35 +227,25 @@ export class LeasedSessions {
       );
   }
 
-  #whyNotKeep(entry: Entry, session: Session): string | undefined {
-    if (!session.usable) return 'connection lost';
-    if (session.busy) return 'released while a statement was running';
-    if (session.tainted) return 'left in a state that cannot be reset';
-    if (this.#closing !== undefined) return 'pool closed';
-    if (entry.epoch < entry.keyState.epoch) return 'evicted';
-    return this.#clock.monotonicMs() >= entry.expiresAtMs ? 'lifetime' : undefined;
-  }
-
-  /** undefined where nothing is to be done, so that the session can be lent again in the same tick. */
-  #cleaningOf(session: Session): Promise<void> | undefined {
-    if (this.#options.reset) return session.dirty ? session.reset() : undefined;
-    return session.inTransaction || session.transactionStatus !== 'idle' ? session.rollback() : undefined;
+  #whyNotKeep(entry: Entry): string | undefined {
+    return whyNotKeep(entry, this.#closing !== undefined, this.#clock);
   }
 
   #toIdle(entry: Entry): void {
-    const reason = this.#whyNotKeep(entry, entry.session as Session);
+    const reason = this.#whyNotKeep(entry);
     if (reason !== undefined) {
       this.#retire(entry, reason);
       return;
     }
     entry.state = 'idle';
     this.#idle.add(entry);
+    if (this.#total - this.#closingNow > this.#maxTotal()) this.#retire(entry, 'beyond the limit');
     if (this.#line.size > 0) this.#serve();
   }
 
   #takeIdle(keyState: KeyState): Entry | undefined {
     for (let entry = keyState.idle.at(-1); entry !== undefined; entry = keyState.idle.at(-1)) {
-      const reason = this.#whyNotKeep(entry, entry.session as Session);
+      const reason = this.#whyNotKeep(entry);
       if (reason === undefined) {
         this.#idle.remove(entry);
         return entry;
@@ -264,11 +261,13 @@ export class LeasedSessions {
     if (entry.state === 'leased') this.#leased--;
     this.#idle.remove(entry);
     entry.state = 'closing';
+    this.#closingNow++;
     this.#options.onEvent?.({ type: 'closed', key: entry.keyState.key, reason });
     const room = reason === 'made room' ? 1 : 0;
     this.#roomComing += room;
-    void (entry.session as Session).close().then(() => {
+    void letGo(entry.session as Session).then(() => {
       this.#roomComing -= room;
+      this.#closingNow--;
       this.#forget(entry);
     });
   }

@@ -13,7 +13,12 @@ export type SessionPoolOptions = {
   open: (key: string) => Promise<Session>;
   /** Runs before the session is lent for the first time. Throwing closes it and fails the lease it was opened for. */
   onOpened?: (session: Session, key: string) => Promise<void>;
-  maxTotal: number;
+  /** As a function where it may change: say so by limitsChanged(). */
+  maxTotal: number | (() => number);
+  /** So many logins at once; a server that is asked for hundreds together answers all of them late. Default: no limit. */
+  openingMax?: number;
+  /** Somebody waits who could be served if maxTotal were higher. Told often. */
+  onFull?: () => void;
   /** Asked at each look, so that a limit may differ between keys and change. */
   maxPerKey: number | ((key: string) => number);
   /**
@@ -23,6 +28,8 @@ export type SessionPoolOptions = {
    */
   growAfterMs?: number;
   idleMs: number;
+  /** While it is true, the last session of the pool is not closed for being idle or old. */
+  keepLast?: () => boolean;
   /** Shortened by up to a tenth at random, so that sessions opened together are not replaced together. */
   maxLifetimeMs: number;
   /** True where borrowers send SQL that is not ours: each session is reset between two of them. */
@@ -38,6 +45,13 @@ export type LeaseOptions = {
 };
 
 export type PoolStats = { open: number; idle: number; leased: number; waiting: number };
+
+export type PoolDemand = {
+  /** Open and neither on their way in nor out. */
+  established: number;
+  /** Sessions that those who wait could have if only the limit over all keys were higher. */
+  wanted: number;
+};
 
 export type Entry = {
   readonly keyState: KeyState;

@@ -1,11 +1,11 @@
 // Owns leases of sessions, limited per key and in all. One pool serves the catalog (one key) or a thousand tenants.
 // What a lease promises stands here; how sessions are kept stands in leased-sessions.ts, who waits in waiting-line.ts.
 import { LeasedSessions } from './leased-sessions.ts';
-import type { LeaseOptions, PoolStats, SessionPoolOptions } from './pool-types.ts';
+import type { LeaseOptions, PoolDemand, PoolStats, SessionPoolOptions } from './pool-types.ts';
 import type { IsolationLevel, Session } from './session.ts';
 import type { Lease } from './session-lease.ts';
 
-export type { LeaseOptions, PoolEvent, PoolStats, SessionPoolOptions } from './pool-types.ts';
+export type { LeaseOptions, PoolDemand, PoolEvent, PoolStats, SessionPoolOptions } from './pool-types.ts';
 
 export type TransactionOptions = LeaseOptions & { isolation?: IsolationLevel; readOnly?: boolean };
 
@@ -17,7 +17,12 @@ export interface SessionPool {
   transaction<T>(key: string, fn: (session: Session) => Promise<T>, options?: TransactionOptions): Promise<T>;
   /** Closes idle sessions of the key now and leased ones on release; resolves when none is left. Later leases open anew. */
   evict(key: string): Promise<void>;
+  /** maxTotal has changed: idle sessions beyond it are closed, leased ones when they come back. */
+  limitsChanged(): void;
+  /** Closes the least recently used idle session of those; false where there is none. */
+  closeIdle(which: (session: Session) => boolean): boolean;
   stats(): PoolStats & { byKey(key: string): PoolStats };
+  demand(): PoolDemand;
   /** Fails all waiters, closes idle sessions now, leased ones on release, and after 5 s those still held. */
   close(): Promise<void>;
 }
@@ -37,7 +42,10 @@ export function createSessionPool(options: SessionPoolOptions): SessionPool {
     use,
     transaction: (key, fn, options = {}) => use(key, (session) => inTransaction(session, fn, options), options),
     evict: (key) => sessions.evict(key),
+    limitsChanged: () => sessions.limitsChanged(),
+    closeIdle: (which) => sessions.closeIdle(which),
     stats: () => sessions.stats(),
+    demand: () => sessions.demand(),
     close: () => sessions.close(),
   };
 }

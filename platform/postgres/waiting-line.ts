@@ -96,6 +96,13 @@ export class WaitingLine {
     return oldest;
   }
 
+  /** Over the keys for which somebody waits. */
+  sum(of: (keyState: KeyState) => number): number {
+    let sum = 0;
+    for (const keyState of this.#keys) sum += of(keyState);
+    return sum;
+  }
+
   rejectAll(error: () => Error): void {
     for (const keyState of this.#keys) {
       for (const waiter of [...keyState.waiters]) waiter.reject(error());
