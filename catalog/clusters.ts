@@ -13,6 +13,9 @@ import type { ClusterState, ClustersTable, Tier } from './schema.ts';
 export type ClusterRow = Omit<Selectable<ClustersTable>, 'provisioner_sealed'> & {
   /** Counted at the read: databases in stock. */
   databases_warm: number;
+  /** Of the connection budget: what processes may have open, and what they had when they last told. */
+  connections_granted: number;
+  connections_open: number;
 };
 
 export type NewCluster = {
@@ -221,6 +224,12 @@ const publicColumns = [
   'updated_at',
   sql<number>`(select count(*)::integer from databases d where d.cluster_id = clusters.id and d.state = 'warm')`.as(
     'databases_warm',
+  ),
+  sql<number>`(select coalesce(sum(s.granted), 0)::integer from connection_shares s where s.cluster_id = clusters.id)`.as(
+    'connections_granted',
+  ),
+  sql<number>`(select coalesce(sum(s.open), 0)::integer from connection_shares s where s.cluster_id = clusters.id)`.as(
+    'connections_open',
   ),
 ] as const;
 

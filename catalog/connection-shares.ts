@@ -77,33 +77,33 @@ export async function listShares(db: CatalogDb, clusterIds: readonly ClusterId[]
     .execute();
 }
 
-/** Clusters on which somebody with a share has been silent for `graceMs` beyond the lease. */
-export async function clustersWithSilentHolders(
-  db: CatalogDb,
-  graceMs: number,
-): Promise<Map<ClusterId, ShareHolderId[]>> {
-  const rows = await db
+export type SilentHolder = Pick<ShareRow, 'cluster_id' | 'holder_id'> & { report: string; lease_ms: number };
+
+/** Whose lease is over by the catalog's clock. That alone frees nothing: see the reconciler connection-shares. */
+export async function silentHolders(db: CatalogDb): Promise<SilentHolder[]> {
+  return await db
     .selectFrom('connection_shares')
-    .select(['cluster_id', 'holder_id'])
-    .where(sql<boolean>`lease_until < now() - ${graceMs} * interval '1 millisecond'`)
+    .select(['cluster_id', 'holder_id', 'report', 'lease_ms'])
+    .where('lease_until', '<', sql<Date>`now()`)
     .execute();
-  const silent = new Map<ClusterId, ShareHolderId[]>();
-  for (const { cluster_id, holder_id } of rows) silent.set(cluster_id, [...(silent.get(cluster_id) ?? []), holder_id]);
-  return silent;
 }
 
-/** Nothing where the holder has spoken meanwhile. */
-export async function freeShares(
-  db: CatalogDb,
-  clusterId: ClusterId,
-  holderIds: readonly ShareHolderId[],
-): Promise<number> {
-  if (holderIds.length === 0) return 0;
+/** All who have a share of any cluster, silent or not. */
+export async function shareHolderIds(db: CatalogDb): Promise<{ id: ShareHolderId; live: boolean }[]> {
+  return await db
+    .selectFrom('connection_shares')
+    .select(['holder_id as id', sql<boolean>`bool_or(lease_until > now())`.as('live')])
+    .groupBy('holder_id')
+    .execute();
+}
+
+/** Only where the holder has not spoken since that report. */
+export async function freeShare(db: CatalogDb, { cluster_id, holder_id, report }: SilentHolder): Promise<boolean> {
   const gone = await db
     .deleteFrom('connection_shares')
-    .where('cluster_id', '=', clusterId)
-    .where('holder_id', 'in', holderIds)
-    .where('lease_until', '<', sql<Date>`now()`)
+    .where('cluster_id', '=', cluster_id)
+    .where('holder_id', '=', holder_id)
+    .where('report', '=', report)
     .executeTakeFirst();
-  return Number(gone.numDeletedRows);
+  return gone.numDeletedRows > 0n;
 }

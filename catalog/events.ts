@@ -14,6 +14,7 @@ export type EventType =
   | 'tenant.purged.v1'
   | 'tenant.updated.v1'
   | 'database.role_mended.v1'
+  | 'database.session_ended.v1'
   | 'cluster.registered.v1'
   | 'cluster.health_changed.v1'
   | 'rollout.awaiting_approval.v1'

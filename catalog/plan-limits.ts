@@ -8,6 +8,8 @@ export const planLimitsSchema = z.strictObject({
   runtime_sessions_max: z.int().min(1).max(100).default(4),
   /** How long one statement may run before the runtime cancels it. */
   statement_timeout_ms: z.int().min(100).max(600_000).default(15_000),
+  /** How long one transaction may stay open; the reaper ends what outlives it, whatever the login has set. */
+  transaction_timeout_ms: z.int().min(1000).max(3_600_000).default(120_000),
   /** Largest result of one request, counted in bytes of text. */
   result_bytes_max: z.int().min(1024).max(1_073_741_824).default(10_485_760),
   /** May tokens with the sql scope send SQL of their own? */

@@ -216,6 +216,7 @@ export type ConnectionSharesTable = {
   kept: number;
   most: number;
   report: string;
+  lease_ms: number;
   lease_until: Date;
   taken_at: Timestamp;
 };

@@ -7,7 +7,7 @@ import { createJsonClient, type JsonClient, type JsonClientOptions } from '../pl
 import type { tenantAndOperationSchema } from './api/answer-operation.ts';
 import type { ApiKey } from './api/present/api-key.ts';
 import type { AuditEntryView } from './api/present/audit-entry.ts';
-import type { Cluster } from './api/present/cluster.ts';
+import type { Cluster, ClusterWithShares } from './api/present/cluster.ts';
 import type { FsckReportView } from './api/present/fsck-report.ts';
 import type { Operation, OperationWithSteps } from './api/present/operation.ts';
 import type { Plan } from './api/present/plan.ts';
@@ -35,6 +35,7 @@ export type {
   ApiKey,
   AuditEntryView,
   Cluster,
+  ClusterWithShares,
   FsckReportView,
   MintedToken,
   Operation,
@@ -128,7 +129,7 @@ export function createClient({ apiKey, ...options }: ClientOptions) {
     clusters: {
       ...list<Cluster, { region?: string | undefined; state?: Cluster['state'] | undefined }>('/v1/clusters'),
       register: (cluster: NewCluster) => change<RegisteredCluster>('POST', '/v1/clusters', cluster),
-      get: (idOrName: string) => get<Cluster>(`/v1/clusters/${segment(idOrName)}`),
+      get: (idOrName: string) => get<ClusterWithShares>(`/v1/clusters/${segment(idOrName)}`),
       update: (id: string, body: ClusterChange, { version }: { version: number }) =>
         change<Cluster>('PATCH', `/v1/clusters/${segment(id)}`, body, ifMatch(version)),
       install: (id: string, superuser: ClusterInstall) =>

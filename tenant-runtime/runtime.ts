@@ -44,6 +44,8 @@ export type RuntimeDeps = { config: RuntimeConfig; version: string; log: Log; me
 
 /** A change of a route reaches the disk after this; a new tenant may be unknown to a restart without the catalog for so long. */
 const snapshotMs = 10_000;
+/** As long as an instance counts as live without a word. */
+const leaseHeartbeats = 3;
 
 export function createRuntime({ config, version, log, metrics, clock }: RuntimeDeps): Runtime {
   const address = parseAddress(config.runtimeCatalogUrl);
@@ -81,6 +83,7 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
     usage: (clusterId) => pools.usage(clusterId),
     most: config.runtimeSessionsPerClusterMax,
     onChange: (clusterId) => pools.shareChanged(clusterId),
+    leaseMs: leaseHeartbeats * config.runtimeHeartbeatMs,
     clock,
     log,
   });

@@ -16,7 +16,9 @@ export const clusterNameSchema = z
 
 export const clusterLimits = {
   capacity: z.int().min(0).max(100_000).openapi({ description: 'Databases it may hold, warm ones included.' }),
-  connection_budget: z.int().min(1).max(100_000).openapi({ description: 'Sessions all runtimes together may open.' }),
+  connection_budget: z.int().min(1).max(100_000).openapi({
+    description: 'Sessions all processes of Freehold together may have open there: runtimes, workers and fleet.',
+  }),
   warm_min: z.int().min(0).max(1_000),
   warm_max: z.int().min(0).max(1_000),
 };

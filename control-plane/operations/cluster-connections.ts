@@ -1,16 +1,20 @@
 // Owns how operations reach clusters and tenant databases: addresses come from the catalog and passwords are opened from
 // their seals at the moment a session is made, so that neither is kept in memory.
+import { hostname } from 'node:os';
 import { provisionerContext } from '../../catalog/clusters.ts';
+import { giveBackShares, takeShares } from '../../catalog/connection-shares.ts';
 import { catalogFault } from '../../catalog/errors.ts';
-import type { ClusterId, DatabaseId } from '../../catalog/ids.ts';
+import { type ClusterId, type DatabaseId, newId } from '../../catalog/ids.ts';
 import { type Login, namesOf, secretContext } from '../../catalog/names.ts';
 import type { CatalogDb } from '../../catalog/open-catalog.ts';
+import { type ClusterShare, createShareHolder, type ShareHolder } from '../../catalog/share-holder.ts';
+import { systemClock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
-import type { PostgresAddress } from '../../platform/postgres/address.ts';
 import type { Sealer } from '../../platform/sealing.ts';
 import type { BookkeepingTable } from '../postgres/bookkeeping-table.ts';
 import { type ClusterAdmins, createClusterAdmins } from '../postgres/cluster-admin.ts';
 import { adminDatabase, provisionerRole } from '../postgres/cluster-names.ts';
+import { type ClusterAddress, type ClusterSlots, createClusterSlots } from '../postgres/cluster-slots.ts';
 import { createTenantDatabases, type TenantDatabases } from '../postgres/tenant-database.ts';
 import type { HeadLanes } from './head-lanes.ts';
 
@@ -18,9 +22,11 @@ export type ClusterConnections = {
   clusters: ClusterAdmins;
   databases: TenantDatabases;
   /** @throws Fault database_incomplete */
-  addressOf(id: DatabaseId, login: Login): Promise<PostgresAddress>;
+  addressOf(id: DatabaseId, login: Login): Promise<ClusterAddress>;
   /** The provisioner's. @throws Fault cluster_not_found */
-  serverOf(id: ClusterId): Promise<PostgresAddress>;
+  serverOf(id: ClusterId): Promise<ClusterAddress>;
+  /** What this process has of the clusters' connection budgets. */
+  shares(): ClusterShare[];
   close(): Promise<void>;
 };
 
@@ -34,9 +40,23 @@ export type ClusterConnectionsDeps = {
 
 export function connectClusters(deps: ClusterConnectionsDeps): ClusterConnections {
   const { catalog, sealer, heads, bookkeeping, log } = deps;
-  const clusters = createClusterAdmins({ addressOf: (id) => provisionerAddress(catalog, sealer, id), sealer, log });
+  const holderId = newId('controlPlaneProcess');
+  const shares: ShareHolder = createShareHolder({
+    take: (nr, leaseMs, reports) =>
+      takeShares(catalog, { holderId, host: hostname(), pid: process.pid, nr, leaseMs, reports }),
+    giveBack: () => giveBackShares(catalog, holderId),
+    usage: (id) => slots.usage(id),
+    most: sessionsPerClusterMax,
+    onChange: (id) => slots.shareChanged(id),
+    clock: systemClock,
+    log,
+  });
+  const slots: ClusterSlots = createClusterSlots({ holderId, mayOpen: shares.mayOpen, hurry: shares.hurry });
+  const serverOf = (id: ClusterId) => provisionerAddress({ catalog, sealer, slots }, id);
+  const addressOf = (id: DatabaseId, login: Login) => loginAddress({ catalog, sealer, slots }, id, login);
+  const clusters = createClusterAdmins({ addressOf: serverOf, sealer, log });
   const databases = createTenantDatabases({
-    addressOf: (id, login) => loginAddress(catalog, sealer, id, login),
+    addressOf,
     heads,
     lookForBlockers: (id) => {
       let cluster: Promise<ClusterId> | undefined;
@@ -48,12 +68,18 @@ export function connectClusters(deps: ClusterConnectionsDeps): ClusterConnection
     ...(bookkeeping !== undefined && { bookkeeping }),
     log,
   });
+  slots.reclaimFrom(databases.idle);
+  slots.reclaimFrom(clusters.idle);
   return {
     clusters,
     databases,
-    addressOf: (id, login) => loginAddress(catalog, sealer, id, login),
-    serverOf: (id) => provisionerAddress(catalog, sealer, id),
-    close: async () => void (await Promise.all([clusters.close(), databases.close()])),
+    addressOf,
+    serverOf,
+    shares: shares.shares,
+    close: async () => {
+      await Promise.all([clusters.close(), databases.close()]);
+      await shares.close();
+    },
   };
 }
 
@@ -62,8 +88,13 @@ async function clusterOf(catalog: CatalogDb, id: DatabaseId): Promise<ClusterId>
   return (await found.executeTakeFirstOrThrow()).cluster_id;
 }
 
+/** Workers, reconcilers, fsck and the fleet together; a server of a few cores gains nothing from more. */
+const sessionsPerClusterMax = 64;
+
+type AddressDeps = { catalog: CatalogDb; sealer: Sealer; slots: ClusterSlots };
+
 /** @throws Fault cluster_not_found */
-async function provisionerAddress(catalog: CatalogDb, sealer: Sealer, id: ClusterId): Promise<PostgresAddress> {
+async function provisionerAddress({ catalog, sealer, slots }: AddressDeps, id: ClusterId): Promise<ClusterAddress> {
   const row = await catalog
     .selectFrom('clusters')
     .select(['host', 'port', 'tls', 'ca', 'provisioner_sealed'])
@@ -71,21 +102,20 @@ async function provisionerAddress(catalog: CatalogDb, sealer: Sealer, id: Cluste
     .executeTakeFirst();
   if (row === undefined) throw catalogFault('cluster_not_found', 'There is no cluster with this id.', { internal: id });
   const password = sealer.open(row.provisioner_sealed, provisionerContext(id));
-  return { ...serverOf(row), database: adminDatabase, user: provisionerRole, password };
+  return { ...serverOf(row), database: adminDatabase, user: provisionerRole, password, slots: slots.of(id) };
 }
 
 /** @throws Fault database_incomplete */
 async function loginAddress(
-  catalog: CatalogDb,
-  sealer: Sealer,
+  { catalog, sealer, slots }: AddressDeps,
   id: DatabaseId,
   login: Login,
-): Promise<PostgresAddress> {
+): Promise<ClusterAddress> {
   const row = await catalog
     .selectFrom('databases as d')
     .innerJoin('clusters as c', 'c.id', 'd.cluster_id')
     .innerJoin('database_secrets as s', (join) => join.onRef('s.database_id', '=', 'd.id').on('s.login', '=', login))
-    .select(['c.host', 'c.port', 'c.tls', 'c.ca', 's.sealed'])
+    .select(['c.id as clusterId', 'c.host', 'c.port', 'c.tls', 'c.ca', 's.sealed'])
     .where('d.id', '=', id)
     .executeTakeFirst();
   if (row === undefined) {
@@ -95,7 +125,8 @@ async function loginAddress(
   }
   const names = namesOf(id);
   const password = sealer.open(row.sealed, secretContext(id, login));
-  return { ...serverOf(row), database: names.database, user: names.logins[login], password };
+  const server = { ...serverOf(row), slots: slots.of(row.clusterId) };
+  return { ...server, database: names.database, user: names.logins[login], password };
 }
 
 function serverOf(row: { host: string; port: number; tls: 'disable' | 'require' | 'verify-full'; ca: string | null }) {

@@ -1,19 +1,20 @@
 // Owns everything done to a cluster after its installation, as the provisioner login. Every act may be repeated without
 // harm; nothing is ever done to a database or role that does not bear our mark (Fault not_our_object).
-import { catalogFault } from '../../catalog/errors.ts';
 import type { ClusterId, DatabaseId } from '../../catalog/ids.ts';
 import { type Login, namesOf } from '../../catalog/names.ts';
 import type { Blocker } from '../../catalog/rollout-policy.ts';
-import type { PostgresAddress } from '../../platform/postgres/address.ts';
 import { isUniqueViolation, PostgresError } from '../../platform/postgres/errors.ts';
-import { openSession, type Session } from '../../platform/postgres/session.ts';
+import type { Session } from '../../platform/postgres/session.ts';
 import { createSessionPool, type SessionPool } from '../../platform/postgres/session-pool.ts';
+import { asFaults, notOurs, notWhole } from './cluster-faults.ts';
 import { type ClusterInventory, readInventory } from './cluster-inventory.ts';
 import { type ClusterMarks, createClusterMarks, type MarkSealer } from './cluster-marks.ts';
 import { rolesOf, templateDatabase } from './cluster-names.ts';
+import { type ClusterAddress, type IdleSessionsOf, openClusterSession } from './cluster-slots.ts';
 import { dropOwnedElsewhere } from './drop-owned-elsewhere.ts';
 import { lookForBlockers } from './look-for-blockers.ts';
 import { retryOnBusyCatalog } from './retry-on-busy-catalog.ts';
+import { busyFor, endOverdue, type OverdueLimits, type OverdueSession, sessionsByName } from './tenant-sessions.ts';
 import { textArray } from './text-array.ts';
 
 export type { ClusterInventory } from './cluster-inventory.ts';
@@ -45,11 +46,17 @@ export interface ClusterAdmin {
   dropRoles(id: DatabaseId): Promise<void>;
   inventory(): Promise<ClusterInventory>;
   ping(): Promise<{ serverVersionNum: number; sessions: number }>;
+  /** Sessions of tenants' logins and of provisioners, by the application name they show. */
+  sessionsByName(): Promise<Map<string, number>>;
+  /** Databases in which a tenant's login has been at one statement or in one transaction for so long. */
+  busyFor(atLeastMs: number): Promise<string[]>;
+  /** Ends the sessions of tenants' logins that are over their limits, and tells which (D08, D09). */
+  endOverdue(limits: readonly OverdueLimits[]): Promise<OverdueSession[]>;
 }
 
 export type ClusterAdminsDeps = {
   /** The provisioner's way into the database freehold_admin. */
-  addressOf(clusterId: ClusterId): Promise<PostgresAddress>;
+  addressOf(clusterId: ClusterId): Promise<ClusterAddress>;
   sealer: MarkSealer;
   log: { warn(fields: object, message: string): void };
 };
@@ -57,6 +64,7 @@ export type ClusterAdminsDeps = {
 export type ClusterAdmins = {
   of(clusterId: ClusterId): ClusterAdmin;
   forget(clusterId: ClusterId): Promise<void>;
+  readonly idle: IdleSessionsOf;
   close(): Promise<void>;
 };
 
@@ -64,7 +72,7 @@ export function createClusterAdmins({ addressOf, sealer, log }: ClusterAdminsDep
   const marks = createClusterMarks(sealer);
   const open = async (clusterId: ClusterId, database?: string) => {
     const address = await addressOf(clusterId);
-    return openSession(database === undefined ? address : { ...address, database }, {
+    return openClusterSession(database === undefined ? address : { ...address, database }, {
       applicationName: 'freehold-provisioner',
       parameters: durable,
     });
@@ -81,6 +89,7 @@ export function createClusterAdmins({ addressOf, sealer, log }: ClusterAdminsDep
     of: (clusterId) =>
       createClusterAdmin({ pool, clusterId, marks, log, openIn: (database) => open(clusterId, database) }),
     forget: (clusterId) => pool.evict(clusterId),
+    idle: pool,
     close: () => pool.close(),
   };
 }
@@ -206,6 +215,9 @@ function createClusterAdmin({ pool, clusterId, marks, log, openIn }: AdminDeps):
         const { rows } = await session.query<{ version: number; sessions: number }>(pingSql);
         return { serverVersionNum: rows[0]?.version ?? 0, sessions: rows[0]?.sessions ?? 0 };
       }),
+    sessionsByName: () => use(sessionsByName),
+    busyFor: (atLeastMs) => use((session) => busyFor(session, atLeastMs)),
+    endOverdue: (limits) => use((session) => endOverdue(session, limits)),
   };
 }
 
@@ -259,38 +271,4 @@ async function endSessions(
 
 async function call(session: Session, key: [string, string]): Promise<void> {
   await session.query('select freehold.terminate_sessions($1, $2::text[])', key);
-}
-
-/** The codes that sql/provisioning.sql raises, as faults. */
-async function asFaults<T>(act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (error) {
-    if (!(error instanceof PostgresError) || error.sqlstate !== 'ZF001') throw error;
-    throw catalogFault(
-      'not_our_object',
-      'The cluster holds an object of this name that is not ours. It was left alone; run fsck.',
-      {
-        internal: error.message,
-        cause: error,
-      },
-    );
-  }
-}
-
-function notOurs(id: DatabaseId, kind: string) {
-  return catalogFault(
-    'not_our_object',
-    `The cluster holds a ${kind} of this name that is not ours. It was left alone; run fsck.`,
-    {
-      internal: `${kind} ${namesOf(id).database}`,
-    },
-  );
-}
-
-function notWhole(id: DatabaseId) {
-  return catalogFault('wrong_state', 'The database was half dropped; it can only be dropped.', {
-    internal: namesOf(id).database,
-    extra: { state: 'invalid', possible: ['drop'] },
-  });
 }

@@ -1,8 +1,7 @@
 // Owns one reading statement in one tenant database: as its read-only login, in a read-only transaction, with a time limit and a
 // limit of rows and bytes. The rights of the login are what keeps it from writing; whoever calls has parsed it as well.
 import type { DatabaseId } from '../../catalog/ids.ts';
-import type { PostgresAddress } from '../../platform/postgres/address.ts';
-import { openSession } from '../../platform/postgres/session.ts';
+import { type ClusterAddress, openClusterSession } from './cluster-slots.ts';
 
 export type ReadOnlyStatement = { text: string /** Can be fetched in part: SELECT and VALUES. */; fetchable: boolean };
 export type ReadLimits = { timeoutMs: number; rowsMax: number; signal?: AbortSignal | undefined };
@@ -13,14 +12,14 @@ export type ReadColumn = {
 export type ReadAnswer = { columns: ReadColumn[]; rows: (string | null)[][]; truncated: boolean };
 
 export async function readOnce(
-  addressOf: (id: DatabaseId, login: 'ro') => Promise<PostgresAddress>,
+  addressOf: (id: DatabaseId, login: 'ro') => Promise<ClusterAddress>,
   id: DatabaseId,
   { text, fetchable }: ReadOnlyStatement,
   { timeoutMs, rowsMax, signal }: ReadLimits,
 ): Promise<ReadAnswer> {
   const address = await addressOf(id, 'ro');
   const parameters = { statement_timeout: String(timeoutMs), default_transaction_read_only: 'on' };
-  const session = await openSession(address, { applicationName: 'freehold-fleet-query', parameters });
+  const session = await openClusterSession(address, { applicationName: 'freehold-fleet-query', parameters });
   // The server's own limit counts for each statement; this one for all of them, and for a server that is silent.
   const options = { signal, timeoutMs: timeoutMs + graceMs, bytesMax };
   try {

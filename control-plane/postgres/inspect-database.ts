@@ -3,10 +3,10 @@
 import type { DatabaseId } from '../../catalog/ids.ts';
 import { namesOf } from '../../catalog/names.ts';
 import type { LaneVersions } from '../../catalog/schema.ts';
-import type { PostgresAddress } from '../../platform/postgres/address.ts';
 import { ConnectionLostError, PostgresError } from '../../platform/postgres/errors.ts';
-import { openSession, type Session } from '../../platform/postgres/session.ts';
+import type { Session } from '../../platform/postgres/session.ts';
 import { versionsOf } from '../migration-files/lane-hash.ts';
+import { type ClusterAddress, openClusterSession } from './cluster-slots.ts';
 import type { AppliedFile } from './plan-migration.ts';
 
 export type ObjectKind = 'schema' | 'table' | 'column' | 'sequence' | 'function' | 'type';
@@ -34,7 +34,7 @@ export type DatabaseInspection = {
   openToPublic: string[];
 };
 
-export type AddressOfLogin = (id: DatabaseId, login: 'ro' | 'mig') => Promise<PostgresAddress>;
+export type AddressOfLogin = (id: DatabaseId, login: 'ro' | 'mig') => Promise<ClusterAddress>;
 
 /** One session of its own, closed at the end: no prewarmed session is taken or pushed out. About 15 ms. */
 export async function inspectDatabase(addressOf: AddressOfLogin, id: DatabaseId): Promise<DatabaseInspection> {
@@ -49,7 +49,7 @@ export async function inspectDatabase(addressOf: AddressOfLogin, id: DatabaseId)
 async function inspectAs(addressOf: AddressOfLogin, id: DatabaseId, login: 'ro' | 'mig'): Promise<DatabaseInspection> {
   const address = await addressOf(id, login);
   const parameters = { statement_timeout: String(statementTimeoutMs), default_transaction_read_only: 'on' };
-  const session = await openSession(address, { applicationName: 'freehold-fsck', parameters });
+  const session = await openClusterSession(address, { applicationName: 'freehold-fsck', parameters });
   try {
     if (login === 'mig') await session.query(`set role ${namesOf(id).owner}`);
     const identity = await rowsOrNone<{ databaseId: string; tenantId: string | null }>(session, identitySql);

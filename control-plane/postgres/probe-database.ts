@@ -1,12 +1,11 @@
 // Owns the question a DBA asks of a migrated database: one row, one value, true. As the read-only login, in a transaction that
 // cannot write, in a session of its own.
 import { catalogFault } from '../../catalog/errors.ts';
-import type { PostgresAddress } from '../../platform/postgres/address.ts';
-import { openSession } from '../../platform/postgres/session.ts';
+import { type ClusterAddress, openClusterSession } from './cluster-slots.ts';
 
 /** @throws Fault migration_probe_failed */
-export async function probeDatabase(address: PostgresAddress, probe: string, timeoutMs: number): Promise<void> {
-  const session = await openSession(address, {
+export async function probeDatabase(address: ClusterAddress, probe: string, timeoutMs: number): Promise<void> {
+  const session = await openClusterSession(address, {
     applicationName: 'freehold-probe',
     parameters: { statement_timeout: String(timeoutMs), default_transaction_read_only: 'on' },
   });

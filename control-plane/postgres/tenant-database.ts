@@ -4,13 +4,13 @@ import { catalogFault } from '../../catalog/errors.ts';
 import type { DatabaseId, TenantId } from '../../catalog/ids.ts';
 import { type Login, namesOf } from '../../catalog/names.ts';
 import type { LaneVersions } from '../../catalog/schema.ts';
-import type { PostgresAddress } from '../../platform/postgres/address.ts';
-import { openSession, type Session } from '../../platform/postgres/session.ts';
+import type { Session } from '../../platform/postgres/session.ts';
 import { createSessionPool } from '../../platform/postgres/session-pool.ts';
 import { versionsOf } from '../migration-files/lane-hash.ts';
 import type { Lane } from '../migration-files/migration-file.ts';
 import { type BookkeepingTable, defaultBookkeeping } from './bookkeeping-table.ts';
 import { bringToHeads } from './bring-to-heads.ts';
+import { type ClusterAddress, type IdleSessionsOf, openClusterSession } from './cluster-slots.ts';
 import { type DatabaseInspection, inspectDatabase } from './inspect-database.ts';
 import { execAndTell, type MigrateOptions, type MigrateOutcome, migrateAndTell } from './migrate-and-tell.ts';
 import { readLedger } from './read-ledger.ts';
@@ -20,7 +20,7 @@ export { DatabaseMigrationFailed } from './describe-migration-error.ts';
 export type { MigrateOptions, MigrateOutcome } from './migrate-and-tell.ts';
 
 export type TenantDatabasesDeps = {
-  addressOf(databaseId: DatabaseId, login: Login): Promise<PostgresAddress>;
+  addressOf(databaseId: DatabaseId, login: Login): Promise<ClusterAddress>;
   /** What a new database is brought to. */
   heads(): Promise<readonly Lane[]>;
   /** Who stands before a waiting backend; a tenant's login may not see it (template.sql). Without it nobody is named. */
@@ -61,6 +61,7 @@ export interface TenantDatabases {
   ready(): DatabaseId[];
   /** Closes the sessions into one database: it is to be dropped or moved. */
   forget(id: DatabaseId): Promise<void>;
+  readonly idle: IdleSessionsOf;
   close(): Promise<void>;
 }
 
@@ -68,7 +69,7 @@ export function createTenantDatabases(deps: TenantDatabasesDeps): TenantDatabase
   const { addressOf, heads, log, bookkeeping = defaultBookkeeping } = deps;
   const pool = createSessionPool({
     open: async (key) =>
-      openSession(await addressOf(key as DatabaseId, 'mig'), {
+      openClusterSession(await addressOf(key as DatabaseId, 'mig'), {
         applicationName: 'freehold-tenant-admin',
         parameters: durable,
       }),
@@ -132,6 +133,7 @@ export function createTenantDatabases(deps: TenantDatabasesDeps): TenantDatabase
       prewarmed.delete(id);
       return pool.evict(id);
     },
+    idle: pool,
     close: () => pool.close(),
   };
 }

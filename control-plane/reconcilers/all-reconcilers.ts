@@ -1,7 +1,9 @@
 // Owns the list of all reconcilers.
 import { clusterHealth } from './cluster-health.ts';
+import { connectionShares } from './connection-shares.ts';
 import { expiredTenants } from './expired-tenants.ts';
 import { orphanDatabases } from './orphan-databases.ts';
+import { overdueSessions } from './overdue-sessions.ts';
 import type { Reconciler } from './reconciler.ts';
 import { roleSettings } from './role-settings.ts';
 import { stuckOperations } from './stuck-operations.ts';
@@ -12,6 +14,8 @@ export const allReconcilers: readonly Reconciler[] = [
   warmDatabases,
   orphanDatabases,
   clusterHealth,
+  connectionShares(),
+  overdueSessions,
   expiredTenants,
   roleSettings,
 ];

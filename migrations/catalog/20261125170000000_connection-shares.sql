@@ -19,6 +19,7 @@ create table connection_shares (
   -- A report that arrives after a later one changes nothing.
   report bigint not null,
   -- By this server's clock alone. A share outlives it until the cluster shows no session of its holder.
+  lease_ms integer not null,
   lease_until timestamptz not null,
   taken_at timestamptz not null default now(),
   primary key (cluster_id, holder_id)
@@ -45,7 +46,7 @@ end $$;
 -- until it hears the answer, and it keeps to that: so a share that shrinks is free for others only when it was given back.
 create function take_share(
   in_cluster text, of_holder text, on_host text, with_pid integer, nr bigint,
-  ceiling integer, now_open integer, need integer, keep integer, at_most integer, lease interval
+  ceiling integer, now_open integer, need integer, keep integer, at_most integer, lease integer
 ) returns table (cluster_id text, may_open integer, budget integer)
 language plpgsql set search_path = pg_catalog, public, pg_temp as $$
 declare
@@ -67,10 +68,11 @@ begin
   select c.connection_budget into total from clusters c where c.id = in_cluster;
   if not found then return; end if;
   perform pg_advisory_xact_lock(hashtextextended('freehold connection shares ' || in_cluster, 0));
-  insert into connection_shares as s (cluster_id, holder_id, host, pid, granted, open, needed, kept, most, report, lease_until)
-  values (in_cluster, of_holder, on_host, with_pid, ceiling, now_open, need, keep, at_most, nr, now() + lease)
+  insert into connection_shares as s (cluster_id, holder_id, host, pid, granted, open, needed, kept, most, report, lease_ms, lease_until)
+  values (in_cluster, of_holder, on_host, with_pid, ceiling, now_open, need, keep, at_most, nr, lease, now() + lease * interval '1 millisecond')
   on conflict on constraint connection_shares_pkey do update set granted = excluded.granted, open = excluded.open,
-    needed = excluded.needed, kept = excluded.kept, most = excluded.most, report = excluded.report, lease_until = excluded.lease_until
+    needed = excluded.needed, kept = excluded.kept, most = excluded.most, report = excluded.report, lease_ms = excluded.lease_ms,
+    lease_until = excluded.lease_until
     where s.report < excluded.report;
   if not found then return; end if;
 
@@ -88,7 +90,7 @@ begin
   fair := fair_shares(needs, mine);
   rest := fair_shares(keeps, mine - (select sum(f) from unnest(fair) f)::integer);
   spare := greatest(mine - (select sum(f) from unnest(fair || rest) f)::integer, 0) / (2 * cardinality(holders));
-  mine := least(greatest(fair[me] + rest[me] + spare, newcomer), at_most);
+  mine := least(greatest(fair[me] + rest[me] + spare, least(1, newcomer)), at_most);
   if mine > ceiling then
     room := total - taken;
     mine := greatest(ceiling, least(mine, ceiling + room - newcomer), least(mine, newcomer, ceiling + room));
@@ -105,7 +107,7 @@ language sql set search_path = pg_catalog, public, pg_temp as $$
     select * from jsonb_to_recordset(reports) as r (cluster_id text, ceiling integer, open integer, need integer, keep integer, most integer)
     order by cluster_id
   ) r, take_share(r.cluster_id, of_holder, on_host, with_pid, nr, r.ceiling, r.open, r.need, r.keep, r.most,
-    lease_ms * interval '1 millisecond') t
+    lease_ms) t
 $$;
 
 create function runtime.take_shares(instance_id text, host text, pid integer, nr bigint, lease_ms integer, reports jsonb)
@@ -125,7 +127,7 @@ language sql security definer set search_path = pg_catalog, public, pg_temp as $
 $$;
 
 revoke all on function fair_shares(integer[], integer),
-  take_share(text, text, text, integer, bigint, integer, integer, integer, integer, integer, interval),
+  take_share(text, text, text, integer, bigint, integer, integer, integer, integer, integer, integer),
   take_shares(text, text, integer, bigint, integer, jsonb),
   runtime.take_shares(text, text, integer, bigint, integer, jsonb), runtime.give_back_shares(text) from public;
 grant execute on function runtime.take_shares(text, text, integer, bigint, integer, jsonb), runtime.give_back_shares(text)

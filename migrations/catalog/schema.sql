@@ -57,6 +57,22 @@ create table public.clusters (
   updated_at timestamp with time zone not null default now()
 );
 
+create table public.connection_shares (
+  cluster_id text not null,
+  holder_id text not null,
+  host text not null,
+  pid integer not null,
+  granted integer not null,
+  open integer not null,
+  needed integer not null,
+  kept integer not null,
+  most integer not null,
+  report bigint not null,
+  lease_ms integer not null,
+  lease_until timestamp with time zone not null,
+  taken_at timestamp with time zone not null default now()
+);
+
 create table public.database_secrets (
   database_id text not null,
   login text not null,
@@ -371,6 +387,22 @@ alter table public.clusters add constraint clusters_tls_check CHECK ((tls = ANY 
 
 alter table public.clusters add constraint clusters_warm_min_check CHECK ((warm_min >= 0));
 
+alter table public.connection_shares add constraint connection_shares_cluster_id_fkey FOREIGN KEY (cluster_id) REFERENCES clusters(id);
+
+alter table public.connection_shares add constraint connection_shares_granted_check CHECK ((granted >= 0));
+
+alter table public.connection_shares add constraint connection_shares_holder_id_check CHECK ((holder_id ~ '^(rti|cpp)_[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text));
+
+alter table public.connection_shares add constraint connection_shares_kept_check CHECK ((kept >= 0));
+
+alter table public.connection_shares add constraint connection_shares_most_check CHECK ((most >= 0));
+
+alter table public.connection_shares add constraint connection_shares_needed_check CHECK ((needed >= 0));
+
+alter table public.connection_shares add constraint connection_shares_open_check CHECK ((open >= 0));
+
+alter table public.connection_shares add constraint connection_shares_pkey PRIMARY KEY (cluster_id, holder_id);
+
 alter table public.database_secrets add constraint database_secrets_database_id_fkey FOREIGN KEY (database_id) REFERENCES databases(id);
 
 alter table public.database_secrets add constraint database_secrets_login_check CHECK ((login = ANY (ARRAY['mig'::text, 'app_a'::text, 'app_b'::text, 'ro'::text])));
@@ -631,6 +663,27 @@ create view runtime.verification_keys as
 
 -- functions
 
+CREATE OR REPLACE FUNCTION public.fair_shares(wants integer[], total integer)
+ RETURNS integer[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  shares integer[] := array_fill(0, array[coalesce(cardinality(wants), 0)]);
+  remaining integer := greatest(total, 0);
+  left_over integer := coalesce(cardinality(wants), 0);
+  place integer;
+begin
+  for place in select i from generate_subscripts(wants, 1) i order by wants[i], i loop
+    shares[place] := least(wants[place], remaining / left_over);
+    remaining := remaining - shares[place];
+    left_over := left_over - 1;
+  end loop;
+  return shares;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION public.refuse_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -638,6 +691,75 @@ AS $function$
 begin
   raise exception '% rows are never changed', tg_table_name using errcode = 'ZF020';
 end $function$
+;
+
+CREATE OR REPLACE FUNCTION public.take_share(in_cluster text, of_holder text, on_host text, with_pid integer, nr bigint, ceiling integer, now_open integer, need integer, keep integer, at_most integer, lease integer)
+ RETURNS TABLE(cluster_id text, may_open integer, budget integer)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+AS $function$
+declare
+  total integer;
+  taken integer;
+  holders text[];
+  needs integer[];
+  keeps integer[];
+  mosts integer[];
+  me integer;
+  mine integer;
+  fair integer[];
+  rest integer[];
+  spare integer;
+  -- Kept free for a process that starts, so that it can serve before the others have shrunk.
+  newcomer integer;
+  room integer;
+begin
+  select c.connection_budget into total from clusters c where c.id = in_cluster;
+  if not found then return; end if;
+  perform pg_advisory_xact_lock(hashtextextended('freehold connection shares ' || in_cluster, 0));
+  insert into connection_shares as s (cluster_id, holder_id, host, pid, granted, open, needed, kept, most, report, lease_ms, lease_until)
+  values (in_cluster, of_holder, on_host, with_pid, ceiling, now_open, need, keep, at_most, nr, lease, now() + lease * interval '1 millisecond')
+  on conflict on constraint connection_shares_pkey do update set granted = excluded.granted, open = excluded.open,
+    needed = excluded.needed, kept = excluded.kept, most = excluded.most, report = excluded.report, lease_ms = excluded.lease_ms,
+    lease_until = excluded.lease_until
+    where s.report < excluded.report;
+  if not found then return; end if;
+
+  select coalesce(sum(s.granted), 0) into taken from connection_shares s where s.cluster_id = in_cluster;
+  select array_agg(s.holder_id order by s.holder_id), array_agg(least(s.needed, s.most) order by s.holder_id),
+    array_agg(greatest(least(s.kept, s.most) - least(s.needed, s.most), 0) order by s.holder_id), array_agg(s.most order by s.holder_id)
+  into holders, needs, keeps, mosts
+  from connection_shares s where s.cluster_id = in_cluster and s.lease_until > now();
+  me := array_position(holders, of_holder);
+  newcomer := least(4, total / (cardinality(holders) + 1));
+  -- What silent processes hold is theirs until somebody has seen that they are gone.
+  mine := total - newcomer - coalesce((select sum(s.granted) from connection_shares s
+    where s.cluster_id = in_cluster and s.lease_until <= now()), 0);
+  -- Work first, then what is worth keeping; of what nobody asked for, half is given for the time when nobody can be asked.
+  fair := fair_shares(needs, mine);
+  rest := fair_shares(keeps, mine - (select sum(f) from unnest(fair) f)::integer);
+  spare := greatest(mine - (select sum(f) from unnest(fair || rest) f)::integer, 0) / (2 * cardinality(holders));
+  mine := least(greatest(fair[me] + rest[me] + spare, least(1, newcomer)), at_most);
+  if mine > ceiling then
+    room := total - taken;
+    mine := greatest(ceiling, least(mine, ceiling + room - newcomer), least(mine, newcomer, ceiling + room));
+    update connection_shares s set granted = mine where s.cluster_id = in_cluster and s.holder_id = of_holder;
+  end if;
+  return query select in_cluster, mine, total;
+end $function$
+;
+
+CREATE OR REPLACE FUNCTION public.take_shares(of_holder text, on_host text, with_pid integer, nr bigint, lease_ms integer, reports jsonb)
+ RETURNS TABLE(cluster_id text, may_open integer, budget integer)
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+AS $function$
+  select t.* from (
+    select * from jsonb_to_recordset(reports) as r (cluster_id text, ceiling integer, open integer, need integer, keep integer, most integer)
+    order by cluster_id
+  ) r, take_share(r.cluster_id, of_holder, on_host, with_pid, nr, r.ceiling, r.open, r.need, r.keep, r.most,
+    lease_ms) t
+$function$
 ;
 
 CREATE OR REPLACE FUNCTION public.tell_keys()
@@ -710,6 +832,16 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION runtime.give_back_shares(instance_id text)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+AS $function$
+  delete from public.connection_shares s where s.holder_id = instance_id and instance_id ~ '^rti_'
+$function$
+;
+
 CREATE OR REPLACE FUNCTION runtime.heartbeat(instance_id text, host text, pid integer, version text, started_at timestamp with time zone, stats jsonb)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -721,6 +853,20 @@ AS $function$
   on conflict (id) do update set heartbeat_at = excluded.heartbeat_at, stats = excluded.stats
   returning heartbeat_at
 $function$
+;
+
+CREATE OR REPLACE FUNCTION runtime.take_shares(instance_id text, host text, pid integer, nr bigint, lease_ms integer, reports jsonb)
+ RETURNS TABLE(cluster_id text, may_open integer, budget integer)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+AS $function$
+begin
+  if instance_id !~ '^rti_' or lease_ms not between 1000 and 600000 then
+    raise exception using errcode = '22023', message = 'not a report of a runtime';
+  end if;
+  return query select * from public.take_shares(instance_id, host, pid, nr, lease_ms, reports);
+end $function$
 ;
 
 -- triggers
@@ -743,7 +889,11 @@ CREATE TRIGGER tenants_told AFTER INSERT OR UPDATE OF generation, epoch, state O
 
 grant execute on function runtime.ask_migration(text) to freehold_runtime;
 
+grant execute on function runtime.give_back_shares(text) to freehold_runtime;
+
 grant execute on function runtime.heartbeat(text,text,integer,text,timestamp with time zone,jsonb) to freehold_runtime;
+
+grant execute on function runtime.take_shares(text,text,integer,bigint,integer,jsonb) to freehold_runtime;
 
 grant usage on schema runtime to freehold_runtime;
 

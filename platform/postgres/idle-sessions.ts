@@ -1,6 +1,7 @@
 // Owns which sessions are idle, over all keys, in the order of their release, and ends those that have been idle or open too long.
 import type { Clock } from '../clock.ts';
 import type { Entry } from './pool-types.ts';
+import type { Session } from './session.ts';
 
 export type IdleSessionsDeps = {
   idleMs: number;
@@ -38,8 +39,14 @@ export class IdleSessions {
     idle.splice(idle.lastIndexOf(entry), 1);
   }
 
-  leastRecentlyUsed(): Entry | undefined {
-    return this.#entries.values().next().value;
+  /** The least recently used one of those. */
+  first(which: (session: Session) => boolean): Entry | undefined {
+    for (const entry of this.#entries) if (which(entry.session as Session)) return entry;
+    return undefined;
+  }
+
+  count(which: (session: Session) => boolean): number {
+    return this.all().filter((entry) => which(entry.session as Session)).length;
   }
 
   all(): Entry[] {

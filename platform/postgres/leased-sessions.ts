@@ -56,7 +56,8 @@ export class LeasedSessions {
   async lease(key: string, { signal, waitMs = waitDefaultMs }: LeaseOptions = {}): Promise<Lease> {
     if (this.#closing !== undefined) throw poolClosed();
     signal?.throwIfAborted();
-    const keyState = this.#keyState(key);
+    const keyState = this.#keys.get(key) ?? newKeyState(key);
+    this.#keys.set(key, keyState);
     const ready = keyState.waiters.size === 0 ? this.#takeIdle(keyState) : undefined;
     return ready === undefined ? this.#line.join(keyState, signal, waitMs) : this.#lend(ready);
   }
@@ -76,9 +77,13 @@ export class LeasedSessions {
   }
 
   closeIdle(which: (session: Session) => boolean = () => true): boolean {
-    const entry = this.#idle.all().find((each) => which(each.session as Session));
+    const entry = this.#idle.first(which);
     if (entry !== undefined) this.#retire(entry, 'made room');
     return entry !== undefined;
+  }
+
+  countIdle(which: (session: Session) => boolean): number {
+    return this.#idle.count(which);
   }
 
   stats(): PoolStats & { byKey(key: string): PoolStats } {
@@ -133,8 +138,7 @@ export class LeasedSessions {
       if (this.#total >= this.#maxTotal()) {
         // The slot is free when the server has let go of the session; whoever is oldest then gets it.
         waiter.roomPromised = true;
-        const leastRecentlyUsed = this.#idle.leastRecentlyUsed();
-        if (leastRecentlyUsed !== undefined) this.#retire(leastRecentlyUsed, 'made room');
+        this.closeIdle();
         continue;
       }
       this.#line.leave(keyState, waiter);
@@ -285,12 +289,6 @@ export class LeasedSessions {
     if (this.#line.size > 0) this.#serve();
     if (keyState.entries.size === 0 && keyState.waiters.size === 0) this.#keys.delete(keyState.key);
     if (this.#total === 0) this.#whenEmpty?.();
-  }
-
-  #keyState(key: string): KeyState {
-    const keyState = this.#keys.get(key) ?? newKeyState(key);
-    this.#keys.set(key, keyState);
-    return keyState;
   }
 
   #timeout(keyState: KeyState, waitMs: number) {

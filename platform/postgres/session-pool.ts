@@ -21,6 +21,7 @@ export interface SessionPool {
   limitsChanged(): void;
   /** Closes the least recently used idle session of those; false where there is none. */
   closeIdle(which: (session: Session) => boolean): boolean;
+  countIdle(which: (session: Session) => boolean): number;
   stats(): PoolStats & { byKey(key: string): PoolStats };
   demand(): PoolDemand;
   /** Fails all waiters, closes idle sessions now, leased ones on release, and after 5 s those still held. */
@@ -44,6 +45,7 @@ export function createSessionPool(options: SessionPoolOptions): SessionPool {
     evict: (key) => sessions.evict(key),
     limitsChanged: () => sessions.limitsChanged(),
     closeIdle: (which) => sessions.closeIdle(which),
+    countIdle: (which) => sessions.countIdle(which),
     stats: () => sessions.stats(),
     demand: () => sessions.demand(),
     close: () => sessions.close(),

@@ -10,6 +10,7 @@ import { allReconcilers } from '../../control-plane/reconcilers/all-reconcilers.
 import { createOrphanDatabases } from '../../control-plane/reconcilers/orphan-databases.ts';
 import type { ReconcilerDeps } from '../../control-plane/reconcilers/reconciler.ts';
 import { createScheduler, type Scheduler } from '../../control-plane/reconcilers/scheduler.ts';
+import { openSession } from '../../platform/postgres/session.ts';
 import { expectCleanSlate } from '../support/clean-slate.ts';
 import { createInstallation, type Installation } from '../support/installation.ts';
 import { caller, needTenant } from '../support/operation-scenarios.ts';
@@ -206,6 +207,56 @@ test('one process runs a reconciler at a time, on time, and the rows tell of it'
   const rows = new Map((await listReconcilers(db())).map((row) => [row.name, row]));
   expect(rows.get('slow')).toMatchObject({ last_result: { seen: 1 }, last_error: null, lease_holder: null });
   expect(rows.get('broken')).toMatchObject({ runs: 1, last_error: { message: 'on purpose' } });
+});
+
+test('D08 D09 overdue-sessions ends what outlives the plan though the login has undone its timeouts, and nothing that is within', async () => {
+  const tenantId = await needTenant(house, 'active');
+  await sql`insert into plans (id, title, limits) values ('short', 'Short', ${JSON.stringify({ statement_timeout_ms: 100, transaction_timeout_ms: 1_000 })}::jsonb)`.execute(
+    db(),
+  );
+  await sql`update tenants set plan_id = 'short' where id = ${tenantId}`.execute(db());
+  const { id } = await db()
+    .selectFrom('databases')
+    .select('id')
+    .where('tenant_id', '=', tenantId)
+    .executeTakeFirstOrThrow();
+  const open = async (login: 'app_a' | 'ro' | 'mig') => {
+    const { slots: _, ...address } = await house.connections.addressOf(id, login);
+    return openSession(address, { applicationName: 'freehold-test' });
+  };
+  const [sleeper, keeper, quiet, migrator] = [
+    await open('app_a'),
+    await open('ro'),
+    await open('app_a'),
+    await open('mig'),
+  ];
+  const reaped = sleeper.script('set statement_timeout = 0; select pg_sleep(3600)').catch((error: unknown) => error);
+  await keeper.script('set idle_in_transaction_session_timeout = 0; begin; select 1');
+  const migrating = migrator.query('select pg_sleep(3600)').catch((error: unknown) => error);
+  const ended: unknown[] = [];
+  await waitUntil(
+    async () => {
+      ended.push(...((await scheduler.runNow('overdue-sessions')) as { ended: unknown[] }).ended);
+      return !sleeper.usable && !keeper.usable;
+    },
+    { what: 'both to be ended', timeoutMs: 20_000, intervalMs: 100 },
+  );
+  const { database, logins } = namesOf(id);
+  expect(ended).toEqual(
+    expect.arrayContaining([
+      { database, login: logins.app_a, over: 'statement' },
+      { database, login: logins.ro, over: 'transaction' },
+    ]),
+  );
+  expect(ended).toHaveLength(2);
+  expect(await reaped).toMatchObject({ sqlstate: '57P01' });
+  expect([quiet.usable, migrator.usable]).toEqual([true, true]);
+  const told = await sql<{
+    detail: unknown;
+  }>`select detail from audit_entries where action = 'database.end_session' and target_id = ${id}`.execute(db());
+  expect(told.rows.map((row) => (row.detail as { login: string }).login).sort()).toEqual(['app_a', 'ro']);
+  await Promise.all([quiet.close(), migrator.close()]);
+  await migrating;
 });
 
 async function operationOf(id: string) {

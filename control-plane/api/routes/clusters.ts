@@ -1,13 +1,19 @@
 // Owns clusters as a resource: register, list, read, limits, drain and activate, install again.
 import { z } from '@hono/zod-openapi';
 import { findCluster, listClusters, setClusterState, updateCluster } from '../../../catalog/clusters.ts';
+import { listShares } from '../../../catalog/connection-shares.ts';
 import { isId } from '../../../catalog/ids.ts';
 import { edgeFault } from '../../../platform/edge-faults.ts';
 import type { AdminApiDeps } from '../deps.ts';
 import { etagOf, expectedVersion, ifMatchHeaders } from '../etag.ts';
 import { idParam, regionSchema } from '../input-shapes.ts';
 import { answerPage, pageQuery, pageSchema } from '../page.ts';
-import { clusterSchema, presentCluster } from '../present/cluster.ts';
+import {
+  clusterSchema,
+  clusterWithSharesSchema,
+  presentCluster,
+  presentClusterWithShares,
+} from '../present/cluster.ts';
 import { clusterLimits, clusterNameSchema, newClusterSchema, registerCluster } from '../register-cluster.ts';
 import { clusterInstallSchema, reinstallCluster } from '../reinstall-cluster.ts';
 import { type AdminRoute, defineRoute } from '../route.ts';
@@ -106,12 +112,13 @@ export const clusterRoutes: readonly AdminRoute[] = [
           )
           .openapi({ description: 'The id or the name.' }),
       }),
-      answers: { 200: { description: 'The cluster.', schema: clusterSchema, headers: ['ETag'] } },
+      answers: { 200: { description: 'The cluster.', schema: clusterWithSharesSchema, headers: ['ETag'] } },
       faults: ['cluster_not_found'],
     },
     async (deps, { c, params }) => {
       const row = await findCluster(deps.db, params.cluster);
-      return c.json(presentCluster(row), 200, { etag: etagOf(row) });
+      const shares = await listShares(deps.db, [row.id]);
+      return c.json(presentClusterWithShares(row, shares), 200, { etag: etagOf(row) });
     },
   ),
   defineRoute(

@@ -2,7 +2,14 @@
 // a flag, a variable or stdin, sent once and never shown.
 import fs from 'node:fs';
 import { type Command, Option } from 'commander';
-import type { Cluster, ClusterChange, ClusterInstall, NewCluster, RegisteredCluster } from '../../client.ts';
+import type {
+  Cluster,
+  ClusterChange,
+  ClusterInstall,
+  ClusterWithShares,
+  NewCluster,
+  RegisteredCluster,
+} from '../../client.ts';
 import { readSecret } from '../ask.ts';
 import { action, type Cli, type Io } from '../cli.ts';
 import { CliError } from '../cli-error.ts';
@@ -10,6 +17,8 @@ import { clusterIdOf } from '../find-id.ts';
 import { addListOptions, type ListOptions, readRows } from '../list-rows.ts';
 import { wholeNumber } from '../parse-options.ts';
 import { type Cell, type Column, paintState, timeCell } from '../table.ts';
+
+type ClusterShare = ClusterWithShares['shares'][number];
 
 const many = wholeNumber(0, 100_000);
 
@@ -29,7 +38,7 @@ export function addClusters(program: Command, io: Io): void {
     .addOption(new Option('--tls <mode>', 'default: what the URL says').choices(['disable', 'require', 'verify-full']))
     .option('--ca-file <file>', 'PEM of the certificate authority, for verify-full')
     .requiredOption('--capacity <n>', 'databases it may hold, warm ones included', many)
-    .requiredOption('--connection-budget <n>', 'sessions all runtimes together may open', many)
+    .requiredOption('--connection-budget <n>', 'sessions all processes of Freehold may open', many)
     .option('--warm-min <n>', 'warm databases to keep at least', many)
     .option('--warm-max <n>', 'warm databases to keep at most', many)
     .action(action(io, addCluster));
@@ -42,13 +51,14 @@ export function addClusters(program: Command, io: Io): void {
   addListOptions(list).action(action(io, listClusters));
   noun
     .command('get')
+    .alias('show')
     .summary('show one cluster')
-    .description('Shows one cluster.')
+    .description('Shows one cluster, and which process has which part of its connection budget.')
     .argument('<cluster>', 'id or name')
     .action(
       action(io, async (cli, idOrName: string) => {
         const cluster = await (await cli.client()).clusters.get(idOrName);
-        cli.show(cluster, clusterFields(cluster));
+        cli.show(cluster, [...clusterFields(cluster), ...cluster.shares.map(shareField)]);
       }),
     );
   noun
@@ -57,7 +67,7 @@ export function addClusters(program: Command, io: Io): void {
     .description('Changes capacity, connection budget or warm stock. What is there already stays.')
     .argument('<cluster>', 'id or name')
     .option('--capacity <n>', 'databases it may hold, warm ones included', many)
-    .option('--connection-budget <n>', 'sessions all runtimes together may open', many)
+    .option('--connection-budget <n>', 'sessions all processes of Freehold may open', many)
     .option('--warm-min <n>', 'warm databases to keep at least', many)
     .option('--warm-max <n>', 'warm databases to keep at most', many)
     .action(action(io, updateCluster));
@@ -250,10 +260,19 @@ function clusterFields(cluster: Cluster): [string, Cell][] {
     ['tls', cluster.tls],
     ['version', versionText(cluster.server_version_num)],
     ['databases', `${cluster.databases_used} of ${cluster.capacity}`],
-    ['connection budget', cluster.connection_budget],
+    ['connection budget', budgetText(cluster)],
     ['warm', warmText(cluster)],
     ['created', timeCell(cluster.created_at)],
   ];
+}
+
+function budgetText({ connection_budget, connections_granted, connections_open }: Cluster): string {
+  return `${connection_budget}, of these ${connections_granted} granted and ${connections_open} open`;
+}
+
+function shareField({ holder_id, host, pid, granted, open, needed, live }: ClusterShare): [string, Cell] {
+  const whose = `${holder_id} (${host}, pid ${pid}${live ? '' : ', silent'})`;
+  return ['share', `${granted} granted, ${open} open, ${needed} needed: ${whose}`];
 }
 
 /** In stock, and the bounds. */
