@@ -226,7 +226,7 @@ async function transaction(session: Session, sql: string): Promise<void> {
 
 /** All of the schema freehold of the admin database, in the order of its making. */
 function functionsSql(): string {
-  return ['provisioning.sql', 'removal.sql', 'inspection.sql'].map(readSql).join('');
+  return ['provisioning.sql', 'removal.sql', 'inspection.sql', 'sessions.sql'].map(readSql).join('');
 }
 
 /** Read once: what this process installs and what it compares with is one version, also while files are being replaced. */

@@ -44,27 +44,7 @@ begin
     order by 5 desc;
 end $$;
 
--- For the connection budget: who is here, by the name that each session shows. A process that has none here cannot be using its
--- share. Ours and those of tenants' logins; a superuser's session is nobody's share.
-create function freehold.tenant_sessions() returns table (application text, sessions integer)
-  language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select coalesce(a.application_name, ''), count(*)::integer from pg_stat_activity a
-  where a.pid <> pg_backend_pid()
-    and (a.usename = 'freehold_provisioner' or a.usename ~ '^t_[0-7][0-9a-hjkmnp-tv-z]{25}_(mig|app_a|app_b|ro)$')
-  group by 1;
-$$;
-
--- For the reaper: where somebody has been at one statement or in one transaction for so long.
-create function freehold.busy_for(at_least_ms integer) returns table (database text)
-  language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select distinct a.datname::text from pg_stat_activity a
-  where a.usename ~ '^t_[0-7][0-9a-hjkmnp-tv-z]{25}_(app_a|app_b|ro)$' and a.state <> 'idle'
-    and least(a.query_start, a.xact_start, a.state_change) < clock_timestamp() - at_least_ms * interval '1 millisecond';
-$$;
-
 revoke all on function
-  freehold.orphan_directories(), freehold.password_fingerprints(), freehold.blockers_of(text, integer),
-  freehold.tenant_sessions(), freehold.busy_for(integer) from public;
+  freehold.orphan_directories(), freehold.password_fingerprints(), freehold.blockers_of(text, integer) from public;
 grant execute on function
-  freehold.orphan_directories(), freehold.password_fingerprints(), freehold.blockers_of(text, integer),
-  freehold.tenant_sessions(), freehold.busy_for(integer) to freehold_provisioner;
+  freehold.orphan_directories(), freehold.password_fingerprints(), freehold.blockers_of(text, integer) to freehold_provisioner;
