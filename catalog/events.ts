@@ -17,6 +17,7 @@ export type EventType =
   | 'database.session_ended.v1'
   | 'cluster.registered.v1'
   | 'cluster.health_changed.v1'
+  | 'release.created.v1'
   | 'rollout.awaiting_approval.v1'
   | 'rollout.started.v1'
   | 'rollout.paused.v1'

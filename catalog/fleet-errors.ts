@@ -5,7 +5,7 @@ export const fleetFaults = {
   release_not_found: {
     kind: 'not-found',
     title: 'No such release',
-    cause: 'No release of this lane has this id or name.',
+    cause: 'No release has this id, and no release of the lane this name.',
     check: 'List them with `freehold releases list`.',
     who: 'dba',
   },
@@ -42,6 +42,36 @@ export const fleetFaults = {
     title: 'The linter refuses the release',
     cause: 'A new file holds a statement that can lock, lose or mix up what it should not.',
     check: 'Read the findings; write the file the safe way, or waive a finding in the file with a reason.',
+    who: 'dba',
+  },
+  linter_unavailable: {
+    kind: 'unavailable',
+    title: 'The linter cannot run',
+    cause: 'The program of squawk is not installed beside this control plane, or did not answer.',
+    check: 'Install with the optional packages of npm (`npm ci`); the log names the program.',
+    who: 'operator',
+  },
+  program_not_known: {
+    kind: 'invalid',
+    title: 'A program can only come with the control plane',
+    cause:
+      'A builder file asks the database while it runs, so its code would run in the control plane, and no folder that a control plane was started with holds this file.',
+    check:
+      'Put the file into the folder of the control plane (FREEHOLD_TENANT_MIGRATIONS) and start it again, or write the file as SQL.',
+    who: 'dba',
+  },
+  lane_reserved: {
+    kind: 'invalid',
+    title: "The lane is Freehold's own",
+    cause: 'The files of the lane core come with the control plane and are released when it starts.',
+    check: 'Release the lane tenant; a newer Freehold brings a newer core.',
+    who: 'dba',
+  },
+  app_range_invalid: {
+    kind: 'invalid',
+    title: 'The range of the application does not fit the release',
+    cause: 'The application of a release must run on the version of that release: app_min ≤ version ≤ app_max.',
+    check: 'Correct app_min and app_max, or leave them out.',
     who: 'dba',
   },
   selection_invalid: {

@@ -60,6 +60,41 @@ export async function listReleases(db: CatalogDb, lane: string): Promise<Release
   return rows.sort((a, b) => compareVersions(b.version, a.version));
 }
 
+export type ReleaseOfList = ReleaseRow & { isHead: boolean; files: number };
+
+/** Newest first. */
+export async function pageReleases(
+  db: CatalogDb,
+  { lane, after, limit }: { lane: string | undefined; after: string | undefined; limit: number },
+): Promise<ReleaseOfList[]> {
+  let query = releasesForPeople(db).orderBy('r.id', 'desc').limit(limit);
+  if (lane !== undefined) query = query.where('r.lane', '=', lane);
+  if (after !== undefined) query = query.where('r.id', '<', after as ReleaseId);
+  return await query.execute();
+}
+
+/** @param release an id, or lane/name, lane/latest @throws Fault release_not_found */
+export async function findReleaseOfList(db: CatalogDb, release: string): Promise<ReleaseOfList> {
+  const slash = release.indexOf('/');
+  const id = slash < 0 ? release : (await findRelease(db, release.slice(0, slash), release.slice(slash + 1))).id;
+  const row = await releasesForPeople(db)
+    .where('r.id', '=', id as ReleaseId)
+    .executeTakeFirst();
+  if (row !== undefined) return row;
+  throw catalogFault('release_not_found', 'There is no such release; give its id, or lane/name.');
+}
+
+function releasesForPeople(db: CatalogDb) {
+  return db
+    .selectFrom('releases as r')
+    .leftJoin('lane_heads as h', 'h.release_id', 'r.id')
+    .selectAll('r')
+    .select([
+      sql<boolean>`h.lane is not null`.as('isHead'),
+      sql<number>`(select count(*)::int from release_files f where f.release_id = r.id)`.as('files'),
+    ]);
+}
+
 /** Its files must have been compared with those of the earlier releases before. */
 export async function insertRelease(tx: CatalogTx, release: NewRelease): Promise<ReleaseRow> {
   const { lane, name, createdBy, notes = '', appMin = null, appMax = null, lint = [] } = release;

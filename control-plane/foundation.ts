@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { ensureBootstrapKey } from '../catalog/api-keys.ts';
-import { systemCaller } from '../catalog/caller.ts';
 import { catalogFault } from '../catalog/errors.ts';
 import { migrateCatalog } from '../catalog/migrate.ts';
 import { type Catalog, openCatalog } from '../catalog/open-catalog.ts';
@@ -25,7 +24,7 @@ import { type ClusterConnections, connectClusters } from './operations/cluster-c
 import { createHeadLanes } from './operations/head-lanes.ts';
 import { parseBookkeeping } from './postgres/bookkeeping-table.ts';
 import { createQueue, type OperationQueue } from './queue/queue.ts';
-import { registerRelease } from './rollouts/start/register-release.ts';
+import { registerFolder } from './rollouts/start/register-folder.ts';
 import { watchControlPlane } from './watch-control-plane.ts';
 
 export type Foundation = {
@@ -65,7 +64,7 @@ export async function openFoundation({ config, log, metrics, lifecycle }: Founda
   await ensureSigningKeys(catalog.db, sealer, config.issuer);
   await checkSealingKeys(() => activeSigningKey(catalog.db, sealer, config.issuer));
   if (config.bootstrapOwnerKey !== undefined) await ensureBootstrapKey(catalog.db, sealer, config.bootstrapOwnerKey);
-  for (const lane of lanes) await registerOwnFolder(catalog.db, lane, log);
+  for (const lane of lanes) await registerFolder(catalog.db, lane, log);
   const connections = await lifecycle.add(
     'cluster connections',
     () => {
@@ -106,15 +105,6 @@ async function checkSealingKeys(open: () => Promise<unknown>): Promise<void> {
       'FREEHOLD_SEALING_KEYS does not hold the key that sealed the secrets of this catalog. Give the old key too.';
     throw catalogFault('sealing_keys_mismatch', text, { cause, internal: cause.message });
   }
-}
-
-/**
- * New databases get the newest files that a control plane was started with. Existing ones stay where they are: a rollout brings
- * them there.
- */
-async function registerOwnFolder(db: Catalog['db'], lane: Lane, log: Log): Promise<void> {
-  const { release, isNew, isHead } = await registerRelease(db, { lane, leads: true }, systemCaller('start'));
-  log.debug({ lane: lane.name, release: release.name, is_new: isNew, is_head: isHead }, 'release of the folder');
 }
 
 /** Synchronous on purpose: see QueueDeps.onFatal. */

@@ -9,15 +9,13 @@ import { createListener } from '../platform/postgres/listener.ts';
 import { openSession } from '../platform/postgres/session.ts';
 import { createApiKeyDoor } from './api/api-key-door.ts';
 import { createAdminApi } from './api/app.ts';
+import { bodyLimits } from './api/body-limits.ts';
 import { catalogListenerHooks } from './api/catalog-listener.ts';
 import { createOperationChanges } from './api/operation-changes.ts';
 import type { Foundation } from './foundation.ts';
 import { runFsck } from './fsck/run-fsck.ts';
 import { installCluster } from './postgres/install-cluster.ts';
 import { createFleetLook } from './rollouts/look/fleet-look.ts';
-
-/** The largest body we expect is a certificate authority beside a cluster. */
-const bodyLimitBytes = 262_144;
 
 export async function startApi(deps: Foundation & { clock: Clock; lifecycle: Lifecycle }): Promise<void> {
   const { config, log, metrics, catalog, sealer, connections, queue, clock, lifecycle } = deps;
@@ -65,7 +63,7 @@ export async function startApi(deps: Foundation & { clock: Clock; lifecycle: Lif
     },
     stopping: lifecycle.stopping,
     deleteGraceSec: config.deleteGraceSec,
-    edge: createEdge({ log, metrics, bodyLimitBytes, deadlineMs: config.requestDeadlineMs }),
+    edge: createEdge({ log, metrics, ...bodyLimits, deadlineMs: config.requestDeadlineMs }),
   });
   await lifecycle.add(
     'admin API',

@@ -12,6 +12,7 @@ import { installationRoutes } from './routes/installation.ts';
 import { operationEventRoutes } from './routes/operation-events.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { planRoutes } from './routes/plans.ts';
+import { releaseRoutes } from './routes/releases.ts';
 import { signingKeyRoutes } from './routes/signing-keys.ts';
 import { tenantMoveRoutes } from './routes/tenant-moves.ts';
 import { tenantTokenRoutes } from './routes/tenant-tokens.ts';
@@ -23,6 +24,7 @@ export const adminRoutes: readonly AdminRoute[] = [
   ...tenantTokenRoutes,
   ...clusterRoutes,
   ...planRoutes,
+  ...releaseRoutes,
   ...operationRoutes,
   ...operationEventRoutes,
   ...fleetStatusRoutes,

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import type { ColumnDefinitions } from 'node-pg-migrate';
 import { catalogFault } from '../../catalog/errors.ts';
 import { compareVersions } from '../../catalog/lane-versions.ts';
+import { isFault } from '../../platform/errors.ts';
 import type { BuilderFile } from './compile-builder-file.ts';
 import { type Directives, readDirectives } from './directives.ts';
 import { compareNames, laneHash, stampOf } from './lane-hash.ts';
@@ -34,6 +35,7 @@ export async function readEntries(
       shorthands = more;
       files.push(file);
     } catch (cause) {
+      if (isFault(cause)) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
       throw invalid(lane, `${namesOf(source)}: ${why}`, cause, placeOf(source, cause));
     }
@@ -89,6 +91,9 @@ function checkSource(lane: string, source: Source, next: Source | undefined): vo
 async function read({ name, entries }: Source, shorthands: ColumnDefinitions, readBuilder: ReadBuilder) {
   const hash = hashOf(entries);
   const { directives, waivers } = saidIn(entries);
+  const { contractRequires } = directives;
+  if (contractRequires !== null && compareVersions(contractRequires, stampOf(name)) >= 0)
+    throw new Error(`it requires ${contractRequires}, which is not before the file itself`);
   const [first, second] = entries as [Entry, Entry | undefined];
   if (/\.sql$/.test(first.name)) {
     const source = sqlOf(entries);
@@ -126,8 +131,14 @@ function saidIn(entries: readonly Entry[]): { directives: Directives; waivers: W
   };
 }
 
-function generated(entry: Entry, { transaction, statements }: MigrationScript): WrittenSql {
-  return { entry: entry.name, text: statements.join(transaction ? '' : ';\n'), generated: true };
+function generated(entry: Entry, script: MigrationScript): WrittenSql {
+  return { entry: entry.name, text: textOfScript(script), generated: true };
+}
+
+/** As one text that a person can read. */
+export function textOfScript({ transaction, statements }: MigrationScript): string {
+  if (transaction) return statements.join('');
+  return `${statements.map((statement) => statement.replace(/^\n+/, '')).join(';\n')};\n`;
 }
 
 function namesOf({ entries }: Source): string {

@@ -8,6 +8,8 @@ import { parseStrictJson } from '../strict-json.ts';
 
 export type BodyRules = {
   readonly limitBytes: number;
+  /** Paths that take more, with their limit. */
+  readonly limitBytesByPath: ReadonlyMap<string, number>;
   /** Paths whose body is JSON whatever Content-Type says: some clients send JSON as text/plain. */
   readonly untypedJsonPaths: ReadonlySet<string>;
 };
@@ -15,9 +17,10 @@ export type BodyRules = {
 /** The parsed body, or undefined where there is none. Hono's own readers (json, text) see the same bytes afterwards. */
 export async function readJsonBody(c: Context, rules: BodyRules): Promise<unknown> {
   if (c.req.method === 'GET' || c.req.method === 'HEAD' || !hasBody(c)) return undefined;
-  checkHeaders(c, rules);
+  const limitBytes = rules.limitBytesByPath.get(c.req.path) ?? rules.limitBytes;
+  checkHeaders(c, rules, limitBytes);
   const incoming = (c.env as Partial<HttpBindings> | undefined)?.incoming;
-  const bytes = incoming ? await readIncoming(incoming, rules.limitBytes) : await readWeb(c.req.raw, rules.limitBytes);
+  const bytes = incoming ? await readIncoming(incoming, limitBytes) : await readWeb(c.req.raw, limitBytes);
   if (bytes.length === 0) return undefined;
   let text: string;
   let value: unknown;
@@ -43,14 +46,14 @@ function hasBody(c: Context): boolean {
   );
 }
 
-function checkHeaders(c: Context, rules: BodyRules): void {
+function checkHeaders(c: Context, rules: BodyRules, limitBytes: number): void {
   const encoding = c.req.header('content-encoding');
   if (encoding !== undefined && encoding !== 'identity')
     throw edgeFault('unsupported_media_type', 'Send the body without Content-Encoding.');
   if (!rules.untypedJsonPaths.has(c.req.path) && !jsonType.test(c.req.header('content-type') ?? '')) {
     throw edgeFault('unsupported_media_type', 'Send the body as JSON with "Content-Type: application/json".');
   }
-  if (Number(c.req.header('content-length') ?? 0) > rules.limitBytes) throw tooLarge(rules.limitBytes);
+  if (Number(c.req.header('content-length') ?? 0) > limitBytes) throw tooLarge(limitBytes);
 }
 
 function tooLarge(limitBytes: number) {

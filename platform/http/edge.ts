@@ -27,6 +27,8 @@ export type EdgeDeps = {
   log: Log;
   metrics: Metrics;
   bodyLimitBytes: number;
+  /** Paths that take larger bodies. */
+  bodyLimitBytesByPath?: Readonly<Record<string, number>>;
   /** From the end of the body to the answer. What streams after the answer has begun is not counted. */
   deadlineMs: number;
   untypedJsonPaths?: readonly string[];
@@ -40,7 +42,11 @@ export interface Edge {
 }
 
 export function createEdge(deps: EdgeDeps): Edge {
-  const bodyRules: BodyRules = { limitBytes: deps.bodyLimitBytes, untypedJsonPaths: new Set(deps.untypedJsonPaths) };
+  const bodyRules: BodyRules = {
+    limitBytes: deps.bodyLimitBytes,
+    limitBytesByPath: new Map(Object.entries(deps.bodyLimitBytesByPath ?? {})),
+    untypedJsonPaths: new Set(deps.untypedJsonPaths),
+  };
 
   const middleware: MiddlewareHandler<EdgeEnv> = async (c, next) => {
     const startedMs = performance.now();

@@ -9,6 +9,7 @@ import { checkCatalogSchema } from '../../catalog/schema-check.ts';
 import { createSigningKeys, ensureSigningKeys } from '../../catalog/signing-keys.ts';
 import { createApiKeyDoor } from '../../control-plane/api/api-key-door.ts';
 import { createAdminApi } from '../../control-plane/api/app.ts';
+import { bodyLimits } from '../../control-plane/api/body-limits.ts';
 import { catalogListenerHooks } from '../../control-plane/api/catalog-listener.ts';
 import type { AdminApiDeps } from '../../control-plane/api/deps.ts';
 import { createOperationChanges } from '../../control-plane/api/operation-changes.ts';
@@ -94,7 +95,7 @@ export async function startControlPlane(overrides: Partial<AdminApiDeps> = {}): 
     },
     stopping: stopping.signal,
     deleteGraceSec: 3_600,
-    edge: createEdge({ log, metrics: createMetrics(), bodyLimitBytes: 262_144, deadlineMs: 90_000 }),
+    edge: createEdge({ log, metrics: createMetrics(), ...bodyLimits, deadlineMs: 90_000 }),
     ...overrides,
   });
   const server = await serve({ app: api, host: '127.0.0.1', port: 0, log });

@@ -2,8 +2,8 @@
 import { writeAudit } from '../../../catalog/audit.ts';
 import type { Caller } from '../../../catalog/caller.ts';
 import { catalogFault } from '../../../catalog/errors.ts';
-import { becomeHeadIfFirst, moveHead } from '../../../catalog/lane-heads.ts';
-import { compareVersions } from '../../../catalog/lane-versions.ts';
+import { writeEvent } from '../../../catalog/events.ts';
+import { becomeHeadIfFirst } from '../../../catalog/lane-heads.ts';
 import type { CatalogDb, CatalogTx } from '../../../catalog/open-catalog.ts';
 import {
   findReleaseByHash,
@@ -20,11 +20,13 @@ import {
 export type Registration = { release: ReleaseRow; isNew: boolean; isHead: boolean };
 export type ReleaseRequest = Omit<NewRelease, 'name' | 'createdBy'> & {
   name?: string | undefined;
-  /** Becomes the head of its lane where it is ahead of it; else only the first of a lane does. */
-  leads?: boolean;
 };
 
-/** The same content gives the release that is there. @throws Fault release_history_changed, name_taken */
+/**
+ * The same content gives the release that is there. The first of a lane is its head; a later one waits for a rollout, so that new
+ * databases never run ahead of the fleet.
+ * @throws Fault release_history_changed, name_taken
+ */
 export function registerRelease(db: CatalogDb, request: ReleaseRequest, caller: Caller): Promise<Registration> {
   const { lane } = request;
   return db.transaction().execute(async (tx) => {
@@ -32,7 +34,7 @@ export function registerRelease(db: CatalogDb, request: ReleaseRequest, caller: 
     const same = await findReleaseByHash(tx, lane.name, lane.hash);
     if (same !== undefined) return { release: same, isNew: false, isHead: await isHead(tx, same) };
     const earlier = await listReleases(tx, lane.name);
-    for (const { id, name } of earlier) refuseChanges(await readLane(tx, id), name, lane);
+    await refuseChangedHistory(tx, lane);
     const name = freeName(request.name, lane, earlier);
     const release = await insertRelease(tx, { ...request, name, createdBy: caller.actor });
     await writeAudit(tx, caller, {
@@ -41,12 +43,17 @@ export function registerRelease(db: CatalogDb, request: ReleaseRequest, caller: 
       targetId: release.id,
       detail: { lane: lane.name, name, version: lane.version, files: lane.files.length },
     });
-    const first = await becomeHeadIfFirst(tx, lane.name, release.id, caller.actor);
-    const ahead = earlier.every((row) => compareVersions(row.version, release.version) < 0);
-    if (first || request.leads !== true || !ahead) return { release, isNew: true, isHead: first };
-    await moveHead(tx, lane.name, release.id, caller.actor);
-    return { release, isNew: true, isHead: true };
+    await writeEvent(tx, {
+      type: 'release.created.v1',
+      payload: { release_id: release.id, lane: lane.name, name, version: lane.version, hash: lane.hash },
+    });
+    return { release, isNew: true, isHead: await becomeHeadIfFirst(tx, lane.name, release.id, caller.actor) };
   });
+}
+
+/** @throws Fault release_history_changed, for an edited, missing, renamed or inserted file */
+export async function refuseChangedHistory(db: CatalogDb | CatalogTx, lane: ReleaseLane): Promise<void> {
+  for (const { id, name } of await listReleases(db, lane.name)) refuseChanges(await readLane(db, id), name, lane);
 }
 
 async function isHead(tx: CatalogTx, release: ReleaseRow): Promise<boolean> {
