@@ -27,10 +27,12 @@ import type { newTenantSchema, tenantChangeSchema } from './api/routes/tenants.t
 import { fleetOf } from './client/fleet.ts';
 import { followOperation } from './client/follow-operation.ts';
 import { ifMatch, listOf, segment } from './client/pages.ts';
+import { releasesOf } from './client/releases.ts';
 
 export { ApiProblem } from '../platform/http/json-client.ts';
 export type { FleetQuery, FleetQueryLine, FleetSelection, FleetStatusView } from './client/fleet.ts';
 export type { Page, PageOptions } from './client/pages.ts';
+export type { LintFinding, NewRelease, Release, ReleaseDetail, ReleaseSqlFile } from './client/releases.ts';
 export type {
   ApiKey,
   AuditEntryView,
@@ -144,6 +146,7 @@ export function createClient({ apiKey, ...options }: ClientOptions) {
       update: (id: string, body: PlanChange, { version }: { version: number }) =>
         change<Plan>('PATCH', `/v1/plans/${segment(id)}`, body, ifMatch(version)),
     },
+    releases: releasesOf(get, change),
     operations: {
       ...list<
         Operation,

@@ -15,8 +15,7 @@ export function releasesOf(get: Get, change: Change) {
   return {
     ...listOf(get)<Release, { lane?: string | undefined }>('/v1/releases'),
     get: (release: string) => get<ReleaseDetail>(pathOf(release)),
-    sql: async (release: string, range: SqlRange = {}) =>
-      (await get<ReleaseSql>(`${pathOf(release)}/sql`, range)).data,
+    sql: async (release: string, range: SqlRange = {}) => (await get<ReleaseSql>(`${pathOf(release)}/sql`, range)).data,
     /** Of the same content the one that is there is given. */
     create: (release: NewRelease) => change<ReleaseDetail>('POST', '/v1/releases', release),
   };

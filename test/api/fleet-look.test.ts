@@ -33,7 +33,7 @@ const caller = systemCaller('test');
 beforeAll(async () => {
   plane = await startControlPlane();
   const { installation } = plane;
-  for (const lane of installation.lanes) await registerRelease(installation.catalog.db, { lane, leads: true }, caller);
+  for (const lane of installation.lanes) await registerRelease(installation.catalog.db, { lane }, caller);
   tenants = await createFleetTenants(installation, 5);
   for (const [i, tenant] of tenants.entries()) {
     const { owner, logins } = namesOf(tenant.databaseId);
