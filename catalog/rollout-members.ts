@@ -74,6 +74,8 @@ export type ClaimedMember = {
   wave: number;
   fence: number;
   attempts: number;
+  /** Of its database, as the catalog has them. */
+  lanes: LaneVersions;
 };
 
 export type Claim = {
@@ -98,9 +100,9 @@ export async function claimMembers(tx: CatalogTx, id: RolloutId, claim: Claim): 
       select cluster_id, count(*)::integer as n from rollout_members
       where rollout_id = ${id} and state = 'running' and lease_until > clock_timestamp() group by cluster_id
     ), chosen as (
-      select next.database_id from clusters c left join busy b on b.cluster_id = c.id
+      select next.database_id, next.lanes from clusters c left join busy b on b.cluster_id = c.id
       cross join lateral (
-        select m.database_id, coalesce(b.n, 0) + row_number() over (order by m.requested_at nulls last, m.wave,
+        select m.database_id, d.lanes, coalesce(b.n, 0) + row_number() over (order by m.requested_at nulls last, m.wave,
           m.next_attempt_at, m.database_id) as load
         from rollout_members m join databases d on d.id = m.database_id and d.state in ('warm', 'claimed')
         where m.rollout_id = ${id} and m.cluster_id = c.id
@@ -118,7 +120,7 @@ export async function claimMembers(tx: CatalogTx, id: RolloutId, claim: Claim): 
       started_at = coalesce(m.started_at, clock_timestamp())
     from chosen where m.rollout_id = ${id} and m.database_id = chosen.database_id
     returning m.database_id as "databaseId", m.tenant_id as "tenantId", m.cluster_id as "clusterId", m.wave, m.fence,
-      m.attempts`.execute(tx);
+      m.attempts, chosen.lanes`.execute(tx);
   return rows;
 }
 

@@ -20,6 +20,7 @@ export async function bringToHeads(
     const { ledger } = await bringDatabase(session, {
       lanes,
       direction: 'up',
+      from: { ledger: undefined },
       undo: [],
       frame,
       lockRetries: 0,

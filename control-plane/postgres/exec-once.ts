@@ -3,8 +3,9 @@
 import { createHash } from 'node:crypto';
 import { isUniqueViolation } from '../../platform/postgres/errors.ts';
 import type { Session } from '../../platform/postgres/session.ts';
+import { execLane, guardError, sameTransaction } from './guards.ts';
 import { placeError } from './place-error.ts';
-import { cleanState, execLane, type MigrationFrame, sameTransaction } from './plan-migration.ts';
+import { cleanState, type MigrationFrame } from './plan-migration.ts';
 import { literal } from './sql-literal.ts';
 
 /** False when this run has been here before. */
@@ -27,7 +28,8 @@ values (${values}, 0, ${literal(frame.run)}, ${literal(frame.actor)});\n${statem
 update freehold.ledger set duration_ms = extract(epoch from clock_timestamp() - now()) * 1000 where lane = '${execLane}' and name = ${literal(frame.run)};`;
   try {
     await session.script(message, { signal });
-  } catch (error) {
+  } catch (thrown) {
+    const error = guardError(thrown);
     if (isUniqueViolation(error, 'ledger_pkey')) return false;
     placeError(error, { lane: execLane, file: execLane, statement });
     throw error;

@@ -5,6 +5,7 @@ import type { PostgresAddress } from '../../platform/postgres/address.ts';
 import type { Session } from '../../platform/postgres/session.ts';
 import { versionsOf } from '../migration-files/lane-hash.ts';
 import type { Lane, MigrationFile } from '../migration-files/migration-file.ts';
+import { believedLedger } from './believed-ledger.ts';
 import type { BookkeepingTable } from './bookkeeping-table.ts';
 import { DatabaseMigrationFailed, describeMigrationError } from './describe-migration-error.ts';
 import { execOnce } from './exec-once.ts';
@@ -24,6 +25,8 @@ export type MigrateOptions = {
   lockRetries: number;
   statementTimeoutMs: number;
   probe: string | null;
+  /** Where the catalog believes that the database stands: saves a look, and is checked. */
+  known?: LaneVersions | undefined;
   /** The files of the release that holds what is to be undone. */
   undo?: readonly MigrationFile[];
   signal?: AbortSignal;
@@ -51,7 +54,10 @@ export type MigrateDeps = {
 
 /** @throws DatabaseMigrationFailed; the signal's reason */
 export function migrateAndTell(deps: MigrateDeps, target: Lane, options: MigrateOptions): Promise<MigrateOutcome> {
-  return told(deps, target.name, options, (session, wait, from) =>
+  const from: From = {
+    ledger: options.direction === 'up' ? believedLedger(target, options.known, deps.bookkeeping) : undefined,
+  };
+  return told(deps, target.name, options, from, (session, wait) =>
     bringDatabase(session, { ...bringInput(deps, target, options, wait), from }),
   );
 }
@@ -63,7 +69,10 @@ export async function execAndTell(
   options: MigrateOptions,
 ): Promise<MigrateOutcome> {
   let ran = false;
-  const outcome = await told(deps, 'tenant', options, async (session, wait, ledger) => {
+  const from: From = { ledger: undefined };
+  const outcome = await told(deps, 'tenant', options, from, async (session, wait) => {
+    const ledger = await readLedger(session, deps.bookkeeping);
+    from.ledger = ledger;
     const act = () => execOnce(session, frameOf(deps, options), statement, options.signal);
     ran = await watchLockWaits(deps.look, session.backendPid, wait, options.lockTimeoutMs, () =>
       retryLocks(act, session, options.lockRetries, options.signal),
@@ -73,24 +82,28 @@ export async function execAndTell(
   return { ...outcome, outcome: ran ? 'done' : 'noop' };
 }
 
-type Act = (session: Session, wait: LockWait, before: Ledger) => Promise<{ ledger: Ledger; adopted: string[] }>;
+type Act = (session: Session, wait: LockWait) => Promise<{ ledger: Ledger; adopted: string[] }>;
+/** Where the database stood before. */
+type From = { ledger: Ledger | undefined };
 
-async function told(deps: MigrateDeps, lane: string, options: MigrateOptions, act: Act): Promise<MigrateOutcome> {
+async function told(
+  deps: MigrateDeps,
+  lane: string,
+  options: MigrateOptions,
+  from: From,
+  act: Act,
+): Promise<MigrateOutcome> {
   const startedAt = performance.now();
   const wait: LockWait = { blocker: undefined, waitedMs: 0 };
-  let before: Ledger | undefined;
   try {
-    const { ledger, adopted } = await deps.asOwner(async (session) => {
-      before = await readLedger(session, deps.bookkeeping);
-      return act(session, wait, before);
-    });
+    const { ledger, adopted } = await deps.asOwner((session) => act(session, wait));
     if (options.probe !== null)
       await probeDatabase(await deps.readOnlyAddress(), options.probe, options.statementTimeoutMs);
     const lanes = versionsOf(ledger.applied);
     return {
-      outcome: ledger.applied.length === before?.applied.length ? 'noop' : 'done',
+      outcome: ledger.applied.length === from.ledger?.applied.length ? 'noop' : 'done',
       lanes,
-      from: versionsOf(before?.applied ?? [])[lane]?.version ?? null,
+      from: versionsOf(from.ledger?.applied ?? [])[lane]?.version ?? null,
       to: lanes[lane]?.version ?? '',
       durationMs: Math.round(performance.now() - startedAt),
       lockWaitMs: Math.round(wait.waitedMs),
@@ -98,7 +111,7 @@ async function told(deps: MigrateDeps, lane: string, options: MigrateOptions, ac
     };
   } catch (error) {
     if (options.signal?.aborted) throw options.signal.reason;
-    const after = await stateAfter(deps, before, wait);
+    const after = await stateAfter(deps, from.ledger, lane, wait);
     throw new DatabaseMigrationFailed(describeMigrationError(error, after), Math.round(wait.waitedMs), error);
   }
 }
@@ -125,18 +138,27 @@ function bringInput(deps: MigrateDeps, target: Lane, options: MigrateOptions, wa
 }
 
 /** Asked anew: what was believed before the error may not hold after a lost connection. */
-async function stateAfter({ asOwner, bookkeeping }: MigrateDeps, before: Ledger | undefined, { blocker }: LockWait) {
+async function stateAfter(
+  { asOwner, bookkeeping }: MigrateDeps,
+  before: Ledger | undefined,
+  lane: string,
+  { blocker }: LockWait,
+) {
   try {
     return await asOwner(async (session) => {
       const ledger = await readLedger(session, bookkeeping);
-      const known = new Set(before?.applied.map((file) => `${file.lane}/${file.name}`));
-      const now = new Set(ledger.applied.map((file) => `${file.lane}/${file.name}`));
-      const fresh = ledger.applied.filter((file) => !known.has(`${file.lane}/${file.name}`));
-      const gone = before?.applied.filter((file) => !now.has(`${file.lane}/${file.name}`)) ?? [];
+      // Nobody came so far as to see where it stood: nothing was done.
+      const was = namesIn(before ?? ledger, lane);
+      const is = namesIn(ledger, lane);
+      const changed = [...is.filter((name) => !was.includes(name)), ...was.filter((name) => !is.includes(name))];
       const { rows } = ledger.withActor ? await session.query('select from freehold.progress limit 1') : { rows: [] };
-      return { applied: [...fresh, ...gone].map((file) => file.name), begun: rows.length > 0, blocker };
+      return { applied: changed, begun: rows.length > 0, blocker };
     });
   } catch {
     return { applied: undefined, begun: false, blocker };
   }
+}
+
+function namesIn({ applied }: Ledger, lane: string): string[] {
+  return applied.filter((file) => file.lane === lane).map((file) => file.name);
 }

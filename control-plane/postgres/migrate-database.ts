@@ -6,7 +6,8 @@ import type { Session } from '../../platform/postgres/session.ts';
 import { compareNames } from '../migration-files/lane-hash.ts';
 import type { Lane, MigrationFile } from '../migration-files/migration-file.ts';
 import { isSameTable } from './bookkeeping-table.ts';
-import { placeInMessage } from './place-error.ts';
+import { guardError, laneGuard, ledgerMovedOn } from './guards.ts';
+import { placeInMessage, placeOf } from './place-error.ts';
 import {
   adoptionMessage,
   coreFirst,
@@ -24,8 +25,8 @@ import { type LockWait, type LookForBlockers, watchLockWaits } from './watch-loc
 export type BringInput = {
   lanes: readonly Lane[];
   direction: 'up' | 'down';
-  /** As it was just read, where somebody has. */
-  from?: Ledger;
+  /** Where the database stood before anything was done; in the end what was read, or what was believed and held. */
+  from: { ledger: Ledger | undefined };
   /** Where files that go may find their way back. */
   undo: readonly MigrationFile[];
   frame: MigrationFrame;
@@ -43,15 +44,20 @@ export async function bringDatabase(
   input: BringInput,
 ): Promise<{ ledger: Ledger; adopted: string[] }> {
   const adopted: string[] = [];
-  let known = input.from;
   let overtaken = 0;
+  let believed = input.from.ledger;
+  const look = async (): Promise<Ledger> => {
+    const ledger = await readLedger(session, input.frame.bookkeeping);
+    if (input.from.ledger === undefined || input.from.ledger.believed) input.from.ledger = ledger;
+    return ledger;
+  };
   const once = async (): Promise<Ledger | undefined> => {
-    let ledger = known ?? (await readLedger(session, input.frame.bookkeeping));
-    known = undefined;
-    if (await moved(session, ledger, input)) ledger = await readLedger(session, input.frame.bookkeeping);
+    let ledger = believed ?? (await look());
+    believed = undefined;
+    if (await moved(session, ledger, input)) ledger = await look();
     if (input.adopt && ledger.withActor && ledger.foreign.length > 0 && (await adopt(session, ledger, input))) {
       adopted.push(...ledger.foreign);
-      ledger = await readLedger(session, input.frame.bookkeeping);
+      ledger = await look();
     }
     const plan = planOf(ledger, input);
     if (plan.files.length === 0 && plan.alone === undefined) return ledger;
@@ -59,7 +65,7 @@ export async function bringDatabase(
       await runLocked(session, plan.alone, ledger, input);
       return undefined;
     }
-    await runMessage(session, plan, input);
+    await runMessage(session, plan, input, ledger.believed);
     // The message was one transaction that began where the ledger stood: what is there now need not be asked.
     return plan.more ? undefined : { ...ledger, applied: appliedAfter(ledger, plan, input) };
   };
@@ -79,8 +85,9 @@ export async function bringDatabase(
 const overtakenMax = 3;
 
 function planOf(ledger: Ledger, { lanes, direction, undo, frame }: BringInput): MigrationPlan {
-  const { applied, withActor, bookkeeping } = ledger;
-  const plan = { lanes, applied, withActor, bookkeeping, frame };
+  const { applied, withActor, bookkeeping, believed } = ledger;
+  const guard = believed && laneGuard(applied, bookkeeping);
+  const plan = { lanes, applied, withActor, bookkeeping, frame, guard };
   return direction === 'up' ? planMigration(plan) : planUndo(plan, undo);
 }
 
@@ -99,13 +106,21 @@ function appliedAfter(
   return [...applied, ...added].sort((a, b) => compareNames(a.name, b.name));
 }
 
-async function runMessage(session: Session, plan: MigrationPlan, input: BringInput): Promise<void> {
+async function runMessage(session: Session, plan: MigrationPlan, input: BringInput, believed = false): Promise<void> {
   try {
     await watched(session, input, () => session.script(plan.message, { signal: input.signal }));
-  } catch (error) {
+  } catch (thrown) {
+    const error = guardError(thrown);
     await placeInMessage(error, plan);
+    // The tables of the ledger are not as every other database has them: somebody must look.
+    if (believed && placeOf(error) === undefined && isMissing(error)) throw ledgerMovedOn(error);
     throw error;
   }
+}
+
+/** Undefined table, schema or column. */
+function isMissing(error: unknown): boolean {
+  return error instanceof PostgresError && ['42P01', '3F000', '42703'].includes(error.sqlstate);
 }
 
 function watched<T>(session: Session, { look, wait, frame }: BringInput, act: () => Promise<T>): Promise<T> {

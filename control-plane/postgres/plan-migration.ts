@@ -3,6 +3,7 @@
 import { catalogFault } from '../../catalog/errors.ts';
 import type { Lane, MigrationFile } from '../migration-files/migration-file.ts';
 import { type BookkeepingTable, isSameTable, moveBookkeeping, nameOf } from './bookkeeping-table.ts';
+import { ledgerGuard, sameTransaction } from './guards.ts';
 import { literal } from './sql-literal.ts';
 
 export type AppliedFile = { lane: string; name: string; hash: string };
@@ -40,14 +41,14 @@ export type PlanInput = {
   /** Where the table of the tenant lane stands now. */
   bookkeeping: BookkeepingTable;
   frame: MigrationFrame;
+  /** What must hold of the ledger where `applied` is not all of it. */
+  guard?: string | undefined;
 };
 
 /** The lock of node-pg-migrate's own command line, so that it and we never work in one database at once (D11). */
 export const migrationLockId = '7241865325823964';
-/** The one-off statements in the ledger: no lane that has versions. */
-export const execLane = 'exec';
 /** The second file of the core lane brings the columns that later bookkeeping writes. */
-const actorSince = { lane: 'core', name: '20261124100000000_ledger-of-runs' };
+export const actorSince = { lane: 'core', name: '20261124100000000_ledger-of-runs' };
 
 /**
  * The message takes the lock, checks that the ledger is still as it was read (else SQLSTATE ZF010) and runs file after
@@ -58,7 +59,7 @@ const actorSince = { lane: 'core', name: '20261124100000000_ledger-of-runs' };
 export function planMigration({ lanes, applied, frame, ...input }: PlanInput): MigrationPlan {
   const files: PendingFile[] = [];
   let { withActor } = input;
-  let message = opening(frame, applied.length);
+  let message = opening(frame, input.guard ?? ledgerGuard(applied.length));
   for (const lane of lanes) {
     const pending = pendingOf(lane, applied);
     if (pending.length > 0 && mustMove(lane, input.bookkeeping, frame, files))
@@ -81,7 +82,7 @@ export function planMigration({ lanes, applied, frame, ...input }: PlanInput): M
 /** @throws Fault not_reversible where a file has no way back or is not the one that was applied */
 export function planUndo({ lanes, applied, frame }: PlanInput, undo: readonly MigrationFile[]): MigrationPlan {
   const files: PendingFile[] = [];
-  let message = opening(frame, applied.length);
+  let message = opening(frame, ledgerGuard(applied.length));
   for (const lane of lanes) {
     for (const { file, down } of doomedOf(lane, applied, undo)) {
       if (!down.transaction) return { files, message, alone: { lane: lane.name, file }, more: true };
@@ -129,18 +130,18 @@ export function adoptionMessage(
     ({ name, hash }) =>
       `(${[lane, name, hash].map(literal).join(', ')}, 'node-pg-migrate', 0, ${literal(frame.run)}, ${literal(frame.actor)})`,
   );
-  return `${opening(frame, expected)}insert into freehold.ledger (lane, name, hash, applied_by, duration_ms, run, actor)
+  return `${opening(frame, ledgerGuard(expected))}insert into freehold.ledger (lane, name, hash, applied_by, duration_ms, run, actor)
 values ${rows.join(', ')};\n`;
 }
 
 /** As a message of its own, under the lock: before it nobody books, after it everybody in the new place. */
 export function moveMessage(from: BookkeepingTable, frame: MigrationFrame, expected: number): string {
-  return `${opening(frame, expected)}${moveBookkeeping(from, frame.bookkeeping)}`;
+  return `${opening(frame, ledgerGuard(expected))}${moveBookkeeping(from, frame.bookkeeping)}`;
 }
 
-export function opening(frame: MigrationFrame, expected: number): string {
+function opening(frame: MigrationFrame, guard: string): string {
   return `set local lock_timeout = ${Math.trunc(frame.lockTimeoutMs)};
-select pg_catalog.pg_advisory_xact_lock(${migrationLockId});\n${ledgerGuard(expected)}`;
+select pg_catalog.pg_advisory_xact_lock(${migrationLockId});\n${guard}`;
 }
 
 /** Whatever the file before has set is undone: role, paths, timeouts and everything else a session can set. */
@@ -156,13 +157,6 @@ export function searchPathOf(lane: string): string {
 }
 
 const textOf = (statements: readonly string[]): string => statements.join('\n;\n');
-
-/** A setting of the transaction is gone when the transaction is. */
-export const sameTransaction = `do $guard$ begin
-  if current_setting('freehold.transaction', true) is distinct from 'same' then
-    raise exception using errcode = 'ZF011', message = 'the migration ended its transaction or reset all settings by itself';
-  end if;
-end $guard$;\n`;
 
 function pendingOf(lane: Lane, applied: readonly AppliedFile[]): MigrationFile[] {
   const there = applied.filter((file) => file.lane === lane.name);
@@ -218,21 +212,6 @@ function mustMove({ name }: Lane, there: BookkeepingTable, frame: MigrationFrame
 }
 
 export const coreFirst = 'Bring the core lane to its head first.';
-
-function ledgerGuard(expected: number): string {
-  return `do $guard$
-declare
-  found_rows integer := 0;
-begin
-  if to_regclass('freehold.ledger') is not null then
-    execute 'select count(*) from freehold.ledger where lane <> ''${execLane}''' into found_rows;
-  end if;
-  if found_rows <> ${expected} then
-    raise exception using errcode = 'ZF010', message = 'the ledger has moved on';
-  end if;
-end $guard$;
-`;
-}
 
 function bookkeeping(lane: string, { name, hash }: MigrationFile, frame: MigrationFrame, withActor: boolean): string {
   const [columns, values] = withActor

@@ -3,7 +3,8 @@
 import type { Session } from '../../platform/postgres/session.ts';
 import { compareNames } from '../migration-files/lane-hash.ts';
 import { type BookkeepingTable, defaultBookkeeping, nameOf } from './bookkeeping-table.ts';
-import { type AppliedFile, execLane } from './plan-migration.ts';
+import { execLane } from './guards.ts';
+import type { AppliedFile } from './plan-migration.ts';
 
 export type LedgerRow = AppliedFile & { run: string };
 export type Ledger = {
@@ -16,6 +17,8 @@ export type Ledger = {
   applied: LedgerRow[];
   /** What node-pg-migrate's own command line has applied to the tenant lane, oldest first. */
   foreign: string[];
+  /** Nobody has looked: believed-ledger.ts. */
+  believed?: true;
 };
 
 /** @param wanted where the table of the command line should stand; where it does not, nothing is read of it before it was moved */

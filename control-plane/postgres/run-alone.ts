@@ -1,9 +1,9 @@
 // Owns one file that cannot be part of a message, because it must stand outside of a transaction or asks the database, from the lock to its row in the ledger. The lock is the session's: there is no
 // transaction that could hold it, and it goes with the backend when that is killed.
-import { PostgresError } from '../../platform/postgres/errors.ts';
 import type { Session } from '../../platform/postgres/session.ts';
 import type { MigrationFile } from '../migration-files/migration-file.ts';
 import { runProgram } from '../migration-files/run-program.ts';
+import { guardError, ledgerMovedOn } from './guards.ts';
 import { placeError } from './place-error.ts';
 import {
   type MigrationFrame,
@@ -27,8 +27,7 @@ export async function runAlone(
   await session.script(clean);
   await session.query(`select pg_catalog.pg_advisory_lock(${migrationLockId})`, [], { signal });
   try {
-    if ((await readLedger(session, frame.bookkeeping)).applied.length !== expected)
-      throw new PostgresError({ message: 'the ledger has moved on', code: 'ZF010' });
+    if ((await readLedger(session, frame.bookkeeping)).applied.length !== expected) throw ledgerMovedOn();
     if (direction === 'up' && alone.file.program !== null) {
       await runAsking(session, alone.file, clean, alone.lane, (text) =>
         session.script(text + recordAlone(alone, direction, frame, expected)),
@@ -44,7 +43,8 @@ export async function runAlone(
       await runStatements(session, { lane, file: file.name, name, statements, hasLines, clean }, { signal });
     }
     await session.script(recordAlone(alone, direction, frame, expected));
-  } catch (error) {
+  } catch (thrown) {
+    const error = guardError(thrown);
     placeError(error, { lane: alone.lane, file: alone.file.name });
     throw error;
   } finally {

@@ -86,8 +86,25 @@ export function createTenantDatabases(deps: TenantDatabasesDeps): TenantDatabase
       return act(session);
     });
 
+  /**
+   * A rollout comes to a database once: its session is not kept, so that it does not take the place of those that wait for a
+   * claim, and needs neither SET ROLE nor a reset. One that is there already is used: the login may have three.
+   */
+  const asOwnerOnce = async <T>(id: DatabaseId, act: (session: Session) => Promise<T>): Promise<T> => {
+    if (pool.stats().byKey(id).open > 0) return asOwner(id, act);
+    const session = await openClusterSession(await addressOf(id, 'mig'), {
+      applicationName: 'freehold-tenant-admin',
+      parameters: { ...durable, role: namesOf(id).owner },
+    });
+    try {
+      return await act(session);
+    } finally {
+      await session.close();
+    }
+  };
+
   const migrating = (id: DatabaseId) => ({
-    asOwner: <T>(act: (session: Session) => Promise<T>) => asOwner(id, act),
+    asOwner: <T>(act: (session: Session) => Promise<T>) => asOwnerOnce(id, act),
     readOnlyAddress: () => addressOf(id, 'ro'),
     look: deps.lookForBlockers?.(id),
     owner: namesOf(id).owner,

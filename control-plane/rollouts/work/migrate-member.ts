@@ -48,7 +48,7 @@ function act(
   migrator: Migrator,
   rollout: RolloutRow,
   target: Target | undefined,
-  { databaseId }: ClaimedMember,
+  { databaseId, lanes }: ClaimedMember,
   signal: AbortSignal,
 ): Promise<MigrateOutcome> {
   const { policy } = rollout;
@@ -60,6 +60,7 @@ function act(
     lockRetries: policy.lock_retries,
     statementTimeoutMs: policy.statement_timeout_ms,
     probe: policy.probe,
+    known: lanes,
     undo: target?.undo ?? [],
     signal,
   };

@@ -13,6 +13,8 @@ export type MigrateOptions = {
   lockRetries: number;
   statementTimeoutMs: number;
   probe: string | null;
+  /** Where the catalog believes that the database stands. */
+  known?: LaneVersions;
   /** For the way down: what stands beyond the target in any release. */
   undo?: readonly MigrationFile[];
   signal?: AbortSignal;

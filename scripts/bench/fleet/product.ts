@@ -53,6 +53,6 @@ async function rollOut(house: FleetHouse): Promise<void> {
       .executeTakeFirstOrThrow();
     if (state === 'succeeded') return;
     if (state !== 'running') throw new Error(`the rollout is ${state}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }
