@@ -93,6 +93,40 @@ export const runtimeConfig = defineConfig({
     schema: setting.readableBy('version of the tenant lane (digits)', readVersion).optional(),
     help: 'The newest schema version that it works with; a contract release waits for runtimes whose range ends before it.',
   },
+  FREEHOLD_RUNTIME_GRAPHQL_INTROSPECTION: {
+    schema: setting.flag(),
+    default: true,
+    help: 'Whether GraphQL clients may ask for the schema (__schema, __type); false also withholds suggestions of names.',
+  },
+  FREEHOLD_RUNTIME_GRAPHQL_DEPTH_MAX: {
+    schema: setting.count(2, 100),
+    default: 12,
+    help: 'Levels of fields in one GraphQL operation.',
+  },
+  FREEHOLD_RUNTIME_GRAPHQL_COST_MAX: {
+    schema: setting.count(1, 1_000_000_000),
+    default: 100_000,
+    help: 'Cost of one GraphQL operation: each field counts once for every row of the lists it stands in, a list without first or last as 100 rows.',
+  },
+  FREEHOLD_RUNTIME_GRAPHQL_BATCH_MAX: {
+    schema: setting.count(1, 100),
+    default: 10,
+    help: 'GraphQL operations in one request.',
+  },
+  FREEHOLD_RUNTIME_GRAPHQL_SCHEMAS_MAX: {
+    schema: setting.count(1, 1_000),
+    default: 20,
+    help: 'GraphQL schemas kept in memory, some MiB each: two for each schema version in use, one for readers and one for writers.',
+  },
+  FREEHOLD_RUNTIME_GRAPHQL_OPERATIONS_FILE: {
+    schema: setting.text().optional(),
+    help: 'JSON file of stored GraphQL operations: {"<SHA-256 of the document>": "<document>"}; unset: none are stored.',
+  },
+  FREEHOLD_RUNTIME_GRAPHQL_OPERATIONS_ONLY: {
+    schema: setting.flag(),
+    default: false,
+    help: 'Answers only GraphQL operations of that file.',
+  },
   ...processSettings,
 });
 

@@ -13,6 +13,8 @@ import { createRuntime } from './runtime.ts';
 const graceBeforeConfigMs = 5_000;
 
 const env = process.env;
+// Grafast asks the environment whether it shall check every plan as in development, and warns when nothing is said.
+env.GRAPHILE_ENV ??= 'production';
 const graceMs = /^\d+$/.test(env.FREEHOLD_SHUTDOWN_GRACE_MS ?? '')
   ? Number(env.FREEHOLD_SHUTDOWN_GRACE_MS)
   : graceBeforeConfigMs * 3;

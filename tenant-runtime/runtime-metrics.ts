@@ -2,6 +2,7 @@
 import { Counter, Gauge } from 'prom-client';
 import type { ClusterShare, ShareHolder } from '../catalog/share-holder.ts';
 import type { Metrics } from '../platform/metrics.ts';
+import type { GraphqlLoader } from './graphql/load-graphql-api.ts';
 import type { RouteCache } from './route-cache.ts';
 import type { TenantPools, TenantPoolsDeps } from './tenant-pools.ts';
 import type { VerificationKeys } from './verification-keys.ts';
@@ -13,9 +14,13 @@ export type Watched = {
   pools: TenantPools;
   changes: { readonly connected: boolean };
   shares: Pick<ShareHolder, 'shares' | 'cutOff'>;
+  graphql: Pick<GraphqlLoader, 'stats'>;
 };
 
-export function watchRuntime(metrics: Metrics, { routes, keys, tokens, pools, changes, shares }: Watched): void {
+export function watchRuntime(
+  metrics: Metrics,
+  { routes, keys, tokens, pools, changes, shares, graphql }: Watched,
+): void {
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
       name: `freehold_runtime_${name}`,
@@ -43,6 +48,8 @@ export function watchRuntime(metrics: Metrics, { routes, keys, tokens, pools, ch
   gauge('keys', 'Public keys that tokens are verified with.', () => keys.stats().keys);
   gauge('key_age_seconds', 'Since the keys were confirmed by the catalog.', () => keys.stats().ageMs / 1000);
   gauge('verified_tokens', 'Verified tokens in memory.', () => tokens.size);
+  gauge('graphql_schemas', 'GraphQL schemas in memory.', () => graphql.stats().schemas);
+  gauge('graphql_schemas_built', 'GraphQL schemas built since the start.', () => graphql.stats().built);
   gauge('sessions', 'Sessions into tenant databases.', () => pools.stats().open);
   gauge('sessions_idle', 'Sessions that nobody uses.', () => pools.stats().idle);
   gauge('sessions_leased', 'Sessions at work.', () => pools.stats().leased);

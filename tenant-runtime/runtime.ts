@@ -17,6 +17,7 @@ import { createSealer, parseSealingKeys } from '../platform/sealing.ts';
 import { createVerifiedTokenCache } from '../platform/verified-token-cache.ts';
 import { createRuntimeApp, sqlPath } from './app.ts';
 import type { RuntimeConfig } from './config.ts';
+import { createGraphqlLoader } from './graphql/load-graphql-api.ts';
 import { createTenantResolver } from './resolve-tenant.ts';
 import { createRouteCache, type RouteCache } from './route-cache.ts';
 import { createRouteChanges, type RouteChanges } from './route-changes.ts';
@@ -113,7 +114,8 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
     ask: (tenantId) => askMigration(catalog.db, tenantId),
     log,
   });
-  watchRuntime(metrics, { routes, keys, tokens, pools, changes, shares });
+  const graphql = createGraphqlLoader({ pools, reload: (tenantId) => routes.reload(tenantId), log }, config);
+  watchRuntime(metrics, { routes, keys, tokens, pools, changes, shares, graphql });
 
   const state = { ready: false, draining: false };
   const app = createRuntimeApp({
@@ -127,6 +129,7 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
     }),
     resolver: createTenantResolver({ keys, tokens, routes, clock, schema }),
     pools,
+    graphql: { api: graphql.load, batchMax: config.runtimeGraphqlBatchMax },
     isReady: () => !state.draining && (state.ready || keys.stats().keys > 0),
   });
 

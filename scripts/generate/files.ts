@@ -14,6 +14,7 @@ import { postgresFaults } from '../../platform/postgres/faults.ts';
 import { sealingFaults } from '../../platform/sealing.ts';
 import { runtimeConfig } from '../../tenant-runtime/config.ts';
 import { runtimeFaults } from '../../tenant-runtime/errors.ts';
+import { graphqlFaults } from '../../tenant-runtime/graphql/errors.ts';
 import { accessPage } from './access-page.ts';
 import { configPage } from './config-table.ts';
 import { errorsPage } from './errors-page.ts';
@@ -28,6 +29,7 @@ export async function* generatedFiles(root: string): AsyncGenerator<{ file: stri
       catalogFaults,
       edgeFaults,
       embeddedPostgresFaults,
+      graphqlFaults,
       jwtFaults,
       postgresFaults,
       runtimeFaults,
