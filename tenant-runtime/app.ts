@@ -4,6 +4,7 @@ import type { Edge, EdgeEnv } from '../platform/http/edge.ts';
 import { type GraphqlDeps, graphqlEndpoint } from './endpoints/graphql.ts';
 import { sqlEndpoint } from './endpoints/sql.ts';
 import { tenantEndpoint } from './endpoints/tenant.ts';
+import { type RateLimitDeps, rateLimits } from './rate-limits.ts';
 import type { TenantResolver } from './resolve-tenant.ts';
 import type { TenantPools } from './tenant-pools.ts';
 
@@ -15,15 +16,17 @@ export type RuntimeAppDeps = {
   resolver: TenantResolver;
   pools: TenantPools;
   graphql: Omit<GraphqlDeps, 'resolver'>;
+  limits: Omit<RateLimitDeps, 'resolver'>;
   /** Keys are known, and no stop was asked for. A catalog that is away does not make a runtime unready. */
   isReady(): boolean;
 };
 
-export function createRuntimeApp({ edge, resolver, pools, graphql, isReady }: RuntimeAppDeps): Hono<EdgeEnv> {
+export function createRuntimeApp({ edge, resolver, pools, limits, graphql, isReady }: RuntimeAppDeps): Hono<EdgeEnv> {
   const app = new Hono<EdgeEnv>();
   edge.attach(app);
   app.get('/livez', (c) => c.json({ status: 'ok' }));
   app.get('/readyz', (c) => (isReady() ? c.json({ status: 'ready' }) : c.json({ status: 'not ready' }, 503)));
+  app.use('/v1/*', ...rateLimits({ resolver, ...limits }));
   app.get('/v1/tenant', tenantEndpoint({ resolver }));
   app.post(sqlPath, sqlEndpoint({ resolver, pools }));
   app.post(graphqlPath, graphqlEndpoint({ resolver, ...graphql }));

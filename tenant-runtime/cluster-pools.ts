@@ -30,7 +30,7 @@ export type ClusterPoolsDeps = {
   onOpened(session: Session, key: string): Promise<void>;
   maxPerKey(key: string): number;
   shares: Pick<ShareHolder, 'mayOpen' | 'hurry' | 'cutOff'>;
-  idleMs: number;
+  idleMs(key: string): number;
   onEvent(event: PoolEvent): void;
 };
 

@@ -127,10 +127,24 @@ export const runtimeConfig = defineConfig({
     default: false,
     help: 'Answers only GraphQL operations of that file.',
   },
+  FREEHOLD_RUNTIME_LIMITS_URL: {
+    schema: setting.readableBy('URL (redis, rediss)', readRedisUrl).optional(),
+    secret: true,
+    help: 'Redis in which all runtimes count requests together for the rate limits of plans; unset, or away: each counts for itself.',
+  },
+  FREEHOLD_RUNTIME_CLIENT_IP_HEADER: {
+    schema: setting.text().optional(),
+    help: 'Header in which the proxy in front tells the address of the client, such as x-forwarded-for; unset: the address of the connection.',
+  },
   ...processSettings,
 });
 
 export type RuntimeConfig = Config<typeof runtimeConfig>;
+
+function readRedisUrl(text: string): void {
+  if (!/^rediss?:$/.test(URL.parse(text)?.protocol ?? ''))
+    throw new TypeError('not a URL of the form redis://host:port');
+}
 
 function readVersion(text: string): void {
   if (!/^\d{1,20}$/.test(text)) throw new TypeError('not the number that a migration file begins with');

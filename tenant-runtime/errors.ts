@@ -33,6 +33,22 @@ export const runtimeFaults = {
     check: 'Ask for fewer rows or columns (LIMIT), or move the tenant to a plan that allows more.',
     who: 'client',
   },
+  tenant_busy: {
+    kind: 'too-many',
+    title: 'The tenant has too many requests under way',
+    cause:
+      'The sessions of the plan (runtime_sessions_max) are at work and the queue behind them (requests_waiting_max) is full.',
+    check: 'Send fewer requests at a time, look for statements that take long, or move the tenant to a larger plan.',
+    who: 'client',
+  },
+  rate_limited: {
+    kind: 'too-many',
+    title: 'The limit of requests a minute is reached',
+    cause:
+      'The plan limits the requests of the tenant, of one subject of its tokens or of one address; "limit" says which.',
+    check: 'Wait for as long as Retry-After says; the headers RateLimit-Policy and RateLimit tell every limit.',
+    who: 'client',
+  },
 } as const satisfies FaultTable;
 
 const fault = faultsOf(runtimeFaults);

@@ -3,6 +3,7 @@ import { Counter, Gauge } from 'prom-client';
 import type { ClusterShare, ShareHolder } from '../catalog/share-holder.ts';
 import type { Metrics } from '../platform/metrics.ts';
 import type { GraphqlLoader } from './graphql/load-graphql-api.ts';
+import type { LimitName } from './rate-limits.ts';
 import type { RouteCache } from './route-cache.ts';
 import type { TenantPools, TenantPoolsDeps } from './tenant-pools.ts';
 import type { VerificationKeys } from './verification-keys.ts';
@@ -15,11 +16,12 @@ export type Watched = {
   changes: { readonly connected: boolean };
   shares: Pick<ShareHolder, 'shares' | 'cutOff'>;
   graphql: Pick<GraphqlLoader, 'stats'>;
+  counter: { readonly shared: boolean };
 };
 
 export function watchRuntime(
   metrics: Metrics,
-  { routes, keys, tokens, pools, changes, shares, graphql }: Watched,
+  { routes, keys, tokens, pools, changes, shares, counter, graphql }: Watched,
 ): void {
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
@@ -69,9 +71,23 @@ export function watchRuntime(
   byCluster('share_sessions', "This process's share of the cluster's connection budget.", (share) => share.mayOpen);
   byCluster('share_sessions_open', 'Sessions of this process on the cluster.', (share) => share.open);
   byCluster('cluster_budget_sessions', 'The connection budget of the cluster.', (share) => share.budget);
+  gauge('limits_shared', '1 while requests are counted together with the other runtimes.', () =>
+    Number(counter.shared),
+  );
   gauge('shares_unconfirmed', '1 while the catalog does not confirm the shares: they cannot grow.', () =>
     Number(shares.cutOff()),
   );
+}
+
+/** Counts what was refused with 429. */
+export function refusals(metrics: Metrics): (limit: LimitName | 'queue') => void {
+  const counter = new Counter({
+    name: 'freehold_runtime_refused_total',
+    help: 'Requests refused with 429, by the limit: queue, tenant, subject, ip.',
+    labelNames: ['limit'] as const,
+    registers: [metrics.registry],
+  });
+  return (limit) => counter.inc({ limit });
 }
 
 /** For createTenantPools. */

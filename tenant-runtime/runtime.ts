@@ -13,8 +13,10 @@ import type { Log } from '../platform/log.ts';
 import type { Metrics } from '../platform/metrics.ts';
 import { parseAddress } from '../platform/postgres/address.ts';
 import { openSession } from '../platform/postgres/session.ts';
+import { createRateCounter } from '../platform/rate-counter.ts';
 import { createSealer, parseSealingKeys } from '../platform/sealing.ts';
 import { createVerifiedTokenCache } from '../platform/verified-token-cache.ts';
+import { admitByTenant } from './admission.ts';
 import { createRuntimeApp, sqlPath } from './app.ts';
 import type { RuntimeConfig } from './config.ts';
 import { createGraphqlLoader } from './graphql/load-graphql-api.ts';
@@ -23,7 +25,7 @@ import { createRouteCache, type RouteCache } from './route-cache.ts';
 import { createRouteChanges, type RouteChanges } from './route-changes.ts';
 import { createRouteLoader } from './route-loader.ts';
 import { createRouteSnapshot } from './route-snapshot.ts';
-import { poolEvents, watchRuntime } from './runtime-metrics.ts';
+import { poolEvents, refusals, watchRuntime } from './runtime-metrics.ts';
 import { createSchemaGate } from './schema-gate.ts';
 import { createTenantPools, type TenantPools } from './tenant-pools.ts';
 import { createVerificationKeys, type VerificationKeys } from './verification-keys.ts';
@@ -88,7 +90,9 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
     clock,
     log,
   });
-  const pools: TenantPools = countByVersion(
+  const refused = refusals(metrics);
+  const counter = createRateCounter({ url: config.runtimeLimitsUrl, log });
+  const counted: TenantPools = countByVersion(
     createTenantPools({
       sealer,
       find: (tenantId) => routes.find(tenantId),
@@ -102,6 +106,7 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
     }),
     figures,
   );
+  const pools = admitByTenant(counted, () => refused('queue'));
   const changes = createRouteChanges({
     open: (onNotify) => openSession(address, { applicationName: 'freehold-runtime-listener', onNotify }),
     routes,
@@ -115,7 +120,7 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
     log,
   });
   const graphql = createGraphqlLoader({ pools, reload: (tenantId) => routes.reload(tenantId), log }, config);
-  watchRuntime(metrics, { routes, keys, tokens, pools, changes, shares, graphql });
+  watchRuntime(metrics, { routes, keys, tokens, pools, changes, shares, counter, graphql });
 
   const state = { ready: false, draining: false };
   const app = createRuntimeApp({
@@ -130,6 +135,7 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
     resolver: createTenantResolver({ keys, tokens, routes, clock, schema }),
     pools,
     graphql: { api: graphql.load, batchMax: config.runtimeGraphqlBatchMax },
+    limits: { counter, clientIpHeader: config.runtimeClientIpHeader, onRefused: refused },
     isReady: () => !state.draining && (state.ready || keys.stats().keys > 0),
   });
 
@@ -211,6 +217,7 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
       await save();
       await pools.close();
       await shares.close();
+      counter.close();
       await catalog.close();
     },
   };

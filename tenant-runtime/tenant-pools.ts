@@ -105,7 +105,7 @@ export function createTenantPools(deps: TenantPoolsDeps): TenantPools {
     },
     maxPerKey: (key) => targets.get(key)?.route.limits.runtime_sessions_max ?? 1,
     shares: deps.shares,
-    idleMs: deps.idleMs,
+    idleMs: (key) => targets.get(key)?.route.limits.session_idle_ms ?? deps.idleMs,
     onEvent: (event) => deps.onEvent?.(event),
   });
 
@@ -205,7 +205,7 @@ export function createTenantPools(deps: TenantPoolsDeps): TenantPools {
       }
     },
     prepare(route) {
-      if (route.database === undefined || preparing >= preparingMax) return;
+      if (route.database === undefined || !route.limits.warm_up || preparing >= preparingMax) return;
       if (pools.fullness(route.database.clusterId) < prepareUpTo) void prepare(route as ServedRoute);
     },
     replaced(old, now) {

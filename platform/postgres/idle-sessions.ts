@@ -4,21 +4,28 @@ import type { Entry } from './pool-types.ts';
 import type { Session } from './session.ts';
 
 export type IdleSessionsDeps = {
-  idleMs: number;
+  idleMs: number | ((key: string) => number);
   clock: Clock;
   /** Asked for each session that its time would end. */
   mayClose: () => boolean;
   retire: (entry: Entry, reason: string) => void;
 };
 
+/** Where the time differs from key to key; the shortest one is a second. */
+const sweepAnyMs = 250;
+
 export class IdleSessions {
   readonly #deps: IdleSessionsDeps;
   readonly #entries = new Set<Entry>(); // the first is the least recently used
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
+  /** A quarter late at most, and never busier than ten looks a second. */
+  readonly #sweepMs: number;
 
   constructor(deps: IdleSessionsDeps) {
     this.#deps = deps;
+    const { idleMs } = deps;
+    this.#sweepMs = typeof idleMs === 'number' ? Math.max(100, Math.min(idleMs, 60_000) / 4) : sweepAnyMs;
   }
 
   get size(): number {
@@ -59,10 +66,14 @@ export class IdleSessions {
     clearTimeout(this.#timer);
   }
 
+  #idleMsOf(entry: Entry): number {
+    const { idleMs } = this.#deps;
+    return typeof idleMs === 'number' ? idleMs : idleMs(entry.keyState.key);
+  }
+
   #scheduleSweep(): void {
     if (this.#timer !== undefined || this.#stopped) return;
-    // A quarter late at most, and never busier than ten looks a second.
-    this.#timer = setTimeout(() => this.#sweep(), Math.max(100, Math.min(this.#deps.idleMs, 60_000) / 4));
+    this.#timer = setTimeout(() => this.#sweep(), this.#sweepMs);
     this.#timer.unref();
   }
 
@@ -71,7 +82,7 @@ export class IdleSessions {
     const nowMs = this.#deps.clock.monotonicMs();
     for (const entry of this.all()) {
       if (!this.#deps.mayClose()) break;
-      if (nowMs - entry.idleSinceMs >= this.#deps.idleMs) this.#deps.retire(entry, 'idle');
+      if (nowMs - entry.idleSinceMs >= this.#idleMsOf(entry)) this.#deps.retire(entry, 'idle');
       else if (nowMs >= entry.expiresAtMs) this.#deps.retire(entry, 'lifetime');
     }
     if (this.#entries.size > 0) this.#scheduleSweep();

@@ -27,7 +27,8 @@ export type SessionPoolOptions = {
    * would do nothing but log in (measured with 40 tenants and 60 slots: 200 requests a second instead of 3,000).
    */
   growAfterMs?: number;
-  idleMs: number;
+  /** As a function, of the key. */
+  idleMs: number | ((key: string) => number);
   /** While it is true, the last session of the pool is not closed for being idle or old. */
   keepLast?: () => boolean;
   /** Shortened by up to a tenth at random, so that sessions opened together are not replaced together. */

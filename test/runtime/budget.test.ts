@@ -183,7 +183,7 @@ test('R08 a runtime that is cut off from the catalog keeps its share and may not
   }
   expect(onCut.served()).toBeGreaterThan(servedThen + 100);
   const page = await (await fetch(cut.metricsUrl)).text();
-  expect(page).toContain('freehold_runtime_shares_unconfirmed 1');
+  expect(page).toContain('\nfreehold_runtime_shares_unconfirmed 1\n');
   const grown = Number(/freehold_runtime_share_sessions\{[^}]*\} (\d+)/.exec(page)?.[1]);
   expect(grown).toBeLessThanOrEqual((await shareOf(cut))?.granted as number);
 

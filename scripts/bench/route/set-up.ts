@@ -73,7 +73,8 @@ export async function setUpTenants(folder: string, count: number): Promise<Bench
       server_version_num: installed.serverVersionNum,
       capabilities: JSON.stringify(installed.capabilities),
       capacity: count,
-      connection_budget: count + 50,
+      // Two runtimes with a session of every tenant, and what is kept free.
+      connection_budget: 2 * count + 100,
     })
     .execute();
   const lanes = [
