@@ -2,10 +2,12 @@
 import { Hono } from 'hono';
 import type { Edge, EdgeEnv } from '../platform/http/edge.ts';
 import { type GraphqlDeps, graphqlEndpoint } from './endpoints/graphql.ts';
+import { restEndpoint, restPath } from './endpoints/rest.ts';
 import { sqlEndpoint } from './endpoints/sql.ts';
 import { tenantEndpoint } from './endpoints/tenant.ts';
 import { type RateLimitDeps, rateLimits } from './rate-limits.ts';
 import type { TenantResolver } from './resolve-tenant.ts';
+import type { SchemaCache } from './rest/schema-cache.ts';
 import type { TenantPools } from './tenant-pools.ts';
 
 export const sqlPath = '/v1/sql';
@@ -17,11 +19,20 @@ export type RuntimeAppDeps = {
   pools: TenantPools;
   graphql: Omit<GraphqlDeps, 'resolver'>;
   limits: Omit<RateLimitDeps, 'resolver'>;
+  schemas: SchemaCache;
   /** Keys are known, and no stop was asked for. A catalog that is away does not make a runtime unready. */
   isReady(): boolean;
 };
 
-export function createRuntimeApp({ edge, resolver, pools, limits, graphql, isReady }: RuntimeAppDeps): Hono<EdgeEnv> {
+export function createRuntimeApp({
+  edge,
+  resolver,
+  pools,
+  limits,
+  graphql,
+  schemas,
+  isReady,
+}: RuntimeAppDeps): Hono<EdgeEnv> {
   const app = new Hono<EdgeEnv>();
   edge.attach(app);
   app.get('/livez', (c) => c.json({ status: 'ok' }));
@@ -30,5 +41,7 @@ export function createRuntimeApp({ edge, resolver, pools, limits, graphql, isRea
   app.get('/v1/tenant', tenantEndpoint({ resolver }));
   app.post(sqlPath, sqlEndpoint({ resolver, pools }));
   app.post(graphqlPath, graphqlEndpoint({ resolver, ...graphql }));
+  const rest = restEndpoint({ resolver, pools, schemas });
+  for (const path of ['', '/', '/:table', '/rpc/:function', '/*']) app.all(`${restPath}${path}`, rest);
   return app;
 }

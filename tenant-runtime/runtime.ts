@@ -21,6 +21,7 @@ import { createRuntimeApp, sqlPath } from './app.ts';
 import type { RuntimeConfig } from './config.ts';
 import { createGraphqlLoader } from './graphql/load-graphql-api.ts';
 import { createTenantResolver } from './resolve-tenant.ts';
+import { createSchemaCache } from './rest/schema-cache.ts';
 import { createRouteCache, type RouteCache } from './route-cache.ts';
 import { createRouteChanges, type RouteChanges } from './route-changes.ts';
 import { createRouteLoader } from './route-loader.ts';
@@ -136,6 +137,7 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
     pools,
     graphql: { api: graphql.load, batchMax: config.runtimeGraphqlBatchMax },
     limits: { counter, clientIpHeader: config.runtimeClientIpHeader, onRefused: refused },
+    schemas: createSchemaCache(clock),
     isReady: () => !state.draining && (state.ready || keys.stats().keys > 0),
   });
 

@@ -1,4 +1,4 @@
-// Owns the question whether two databases offer the same schema to the same login. What is built from a schema (GraphQL) is kept
+// Owns the question whether two databases offer the same schema to the same login. What is built from a schema (REST, GraphQL) is kept
 // by this fingerprint, so ten thousand tenants on one version share one, and a database that was changed by hand gets its own
 // and shows its names to nobody else. No id of a role, no oid and no name of a database is part of it.
 import type { QueryOptions, Session } from '../platform/postgres/session.ts';
@@ -15,7 +15,7 @@ export const exposedSchema = 'public';
 const fingerprintSql = `
 with lines as (
   select concat_ws(' ', 'column', c.relname, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-    a.atthasdef, a.attidentity, a.attgenerated, pg_relation_is_updatable(c.oid, true),
+    a.attidentity, (select pg_get_expr(d.adbin, d.adrelid) from pg_catalog.pg_attrdef d where d.adrelid = c.oid and d.adnum = a.attnum), a.attgenerated, pg_relation_is_updatable(c.oid, true),
     has_column_privilege(c.oid, a.attnum, 'select'), has_column_privilege(c.oid, a.attnum, 'insert'),
     has_column_privilege(c.oid, a.attnum, 'update'),
     c.relkind <> 'c' and has_table_privilege(c.oid, 'delete'), c.relrowsecurity, col_description(c.oid, a.attnum)) as line
