@@ -134,7 +134,7 @@ describe('operators', () => {
     const films = () => db.from('films').select('id').order('id');
     const ids = async (query: ReturnType<typeof films>) => (await got(query)).map(({ id }) => id as number);
     expect(await ids(films().match({ id: 1, title: 'Alien' }))).toEqual([1]);
-    expect(await ids(films().in('title', ['Alien', 'Cube, "3"']))).toContain(1);
+    expect(await ids(films().in('title', ['Alien', 'Brazil, (1985)']))).toEqual([1]);
     expect(await ids(films().contains('tags', ['space']))).toEqual([1]);
     expect(await ids(films().contains('info', { year: 1979 }))).toEqual([1]);
     expect(await ids(films().containedBy('tags', ['space', 'fear']))).toEqual([1, 3]);
