@@ -71,6 +71,11 @@ export function watchRuntime(
   byCluster('share_sessions', "This process's share of the cluster's connection budget.", (share) => share.mayOpen);
   byCluster('share_sessions_open', 'Sessions of this process on the cluster.', (share) => share.open);
   byCluster('cluster_budget_sessions', 'The connection budget of the cluster.', (share) => share.budget);
+  gauge(
+    'clusters_away',
+    'Clusters that take no connections; requests for their tenants are refused at once.',
+    () => pools.away().length,
+  );
   gauge('limits_shared', '1 while requests are counted together with the other runtimes.', () =>
     Number(counter.shared),
   );

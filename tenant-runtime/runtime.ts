@@ -100,6 +100,7 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
       reload: (tenantId) => routes.reload(tenantId),
       shares,
       instanceId,
+      clock,
       idleMs: config.runtimeSessionIdleMs,
       waitMs: config.runtimeSessionWaitMs,
       log,

@@ -4,6 +4,7 @@
 import type { ClusterId, TenantId } from '../catalog/ids.ts';
 import { secretContext } from '../catalog/names.ts';
 import type { ShareHolder, ShareUsage } from '../catalog/share-holder.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { ConnectionLostError } from '../platform/postgres/errors.ts';
 import { openSession, type Session } from '../platform/postgres/session.ts';
@@ -11,6 +12,7 @@ import type { Lease } from '../platform/postgres/session-lease.ts';
 import type { PoolEvent, PoolStats } from '../platform/postgres/session-pool.ts';
 import type { Sealer } from '../platform/sealing.ts';
 import { checkIdentity, IdentityMismatch } from './check-identity.ts';
+import { createClusterBreaker } from './cluster-breaker.ts';
 import { createClusterPools } from './cluster-pools.ts';
 import { notServed } from './resolve-tenant.ts';
 import { isRefusedLogin, isStalePlan, RouteRetired, unavailable, wasNeverSent } from './retry-rules.ts';
@@ -33,6 +35,8 @@ export interface TenantPools {
   /** For the reports of the share holder. */
   usage(clusterId: ClusterId): ShareUsage;
   shareChanged(clusterId: ClusterId): void;
+  /** Clusters that take no connections. */
+  away(): ClusterId[];
   stats(): PoolStats & { clusters: number };
   close(): Promise<void>;
 }
@@ -48,6 +52,7 @@ export type TenantPoolsDeps = {
   instanceId: string;
   idleMs: number;
   waitMs: number;
+  clock: Clock;
   log: Log;
   onEvent?(event: PoolEvent | { type: 'identity-mismatch' } | { type: 'repeated' }): void;
 };
@@ -74,6 +79,7 @@ export function createTenantPools(deps: TenantPoolsDeps): TenantPools {
   /** Routes whose work was cut because the tenant is no longer served. */
   const cutOff = new WeakSet<Route>();
   const applicationName = `freehold-runtime ${deps.instanceId}`;
+  const breaker = createClusterBreaker({ clock: deps.clock, log });
 
   const open = async (key: string): Promise<Session> => {
     const target = targets.get(key);
@@ -82,9 +88,9 @@ export function createTenantPools(deps: TenantPoolsDeps): TenantPools {
     const { login, sealed } = database.logins[target.access];
     const password = sealer.open(sealed, secretContext(database.id, login));
     const user = database.users[target.access];
-    return openSession(
-      { ...database.address, user, password },
-      {
+    const address = { ...database.address, user, password };
+    return breaker.guard(database.clusterId, () =>
+      openSession(address, {
         applicationName,
         connectTimeoutMs,
         parameters: {
@@ -92,7 +98,7 @@ export function createTenantPools(deps: TenantPoolsDeps): TenantPools {
           idle_in_transaction_session_timeout: String(idleInTransactionMs),
           ...(target.access === 'ro' && { default_transaction_read_only: 'on' }),
         },
-      },
+      }),
     );
   };
 
@@ -223,6 +229,7 @@ export function createTenantPools(deps: TenantPoolsDeps): TenantPools {
     },
     usage: (clusterId) => pools.usage(clusterId),
     shareChanged: (clusterId) => pools.shareChanged(clusterId),
+    away: () => breaker.away(),
     stats: () => pools.stats(),
     close: () => pools.close(),
   };

@@ -273,6 +273,55 @@ test.each(['fast', 'immediate'] as const)(
   60_000,
 );
 
+test('R03 R04 a cluster that swallows everything is asked little and refused at once; the other is served; it is back by itself', async () => {
+  const { db } = fixture.house.catalog;
+  const [one, two] = fixture.house.clusters;
+  // One tenant on each: while the other cluster takes none, where a tenant goes is no choice.
+  const onCluster = async (wanted: typeof one, other: typeof one) => {
+    await db.updateTable('clusters').set({ state: 'draining' }).where('id', '=', other.id).execute();
+    const added = await fixture.addTenant();
+    await db.updateTable('clusters').set({ state: 'active' }).where('id', '=', other.id).execute();
+    expect(added.address.port).toBe(wanted.server.address.port);
+    return fixture.token(added.id);
+  };
+  const [dead, alive] = [await onCluster(one, two), await onCluster(two, one)];
+  const proxy = await startFaultProxy(one.server.address);
+  await db.updateTable('clusters').set({ port: proxy.port }).where('id', '=', one.id).execute();
+  const own = await fixture.startRuntime({ FREEHOLD_RUNTIME_SESSION_WAIT_MS: '10000' });
+  const ask = (with_: string) => sql('select 1 as n', [], { token: with_, url: own.url });
+  expect([(await ask(dead)).status, (await ask(alive)).status]).toEqual([200, 200]);
+
+  proxy.blackhole();
+  proxy.cut();
+  const accepted = proxy.accepted;
+  await waitUntil(
+    async () => {
+      await Promise.all([ask(dead), ask(dead)]);
+      return own.pools.away().length === 1;
+    },
+    { what: 'the breaker to open', timeoutMs: 30_000 },
+  );
+  const refused = await Promise.all(Array.from({ length: 100 }, () => ask(dead)));
+  for (const { status, body, headers } of refused) {
+    expect(status).toBe(503);
+    expect(body).toMatchObject({ code: 'tenant_database_unavailable', retryable: true, outcome: 'not_done' });
+    expect(headers.get('retry-after')).toBe('1');
+  }
+  for (let n = 0; n < 50; n++) expect((await ask(alive)).status).toBe(200);
+  expect(proxy.accepted - accepted).toBeLessThan(20);
+  expect((await own.metrics.page()).body).toContain('\nfreehold_runtime_clusters_away 1\n');
+
+  proxy.heal();
+  proxy.reset();
+  const upMs = performance.now();
+  await waitUntil(async () => (await ask(dead)).status === 200, { what: 'the cluster to be served again' });
+  expect(performance.now() - upMs).toBeLessThan(5_000);
+  expect(own.pools.away()).toEqual([]);
+  await db.updateTable('clusters').set({ port: one.server.address.port }).where('id', '=', one.id).execute();
+  await own.close();
+  await proxy.close();
+}, 60_000);
+
 test('R05 the catalog is away: known tenants are served, also after a restart from the snapshot; new ones get 503', async () => {
   const { address } = fixture.house.catalog;
   const proxy: FaultProxy = await startFaultProxy(address);
