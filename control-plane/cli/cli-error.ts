@@ -6,10 +6,17 @@ export class CliError extends Error {
   /** One thing to do, per line. */
   readonly next: readonly string[];
 
-  constructor(message: string, options: { exitCode?: ExitCode; next?: readonly string[]; cause?: unknown } = {}) {
+  /** Stable, for --json; that of the API where both say the same. */
+  readonly code: string;
+
+  constructor(
+    message: string,
+    options: { exitCode?: ExitCode; next?: readonly string[]; code?: string; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'CliError';
     this.exitCode = options.exitCode ?? exitCodes.usage;
     this.next = options.next ?? [];
+    this.code = options.code ?? 'cli';
   }
 }

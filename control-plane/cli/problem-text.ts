@@ -12,12 +12,12 @@ export function tellError(
   { paint, json, url }: { paint: Paint; json: boolean; url?: string | undefined },
 ): Told {
   if (isApiProblem(error)) {
-    const exitCode = exitCodeOfStatus(error.status);
+    const exitCode = error.code === 'lint_failed' ? exitCodes.findings : exitCodeOfStatus(error.status);
     return { exitCode, text: json ? `${JSON.stringify(documentOf(error))}\n` : problemText(error, paint, url) };
   }
   const known = error instanceof CliError ? error : connectionError(error, url);
   if (json) {
-    const document = { title: known.message, code: 'cli', next: known.next };
+    const document = { title: known.message, code: known.code, next: known.next };
     return { exitCode: known.exitCode, text: `${JSON.stringify(document)}\n` };
   }
   return { exitCode: known.exitCode, text: lines(known.message, [], known.next, paint) };

@@ -26,6 +26,11 @@ export function stampOf(name: string): string {
   return /^\d*/.exec(name)?.[0] ?? '';
 }
 
+/** Whether a lane that stands at this version has the file. */
+export function isUpTo(name: string, version: string): boolean {
+  return compareVersions(stampOf(name), version) <= 0;
+}
+
 /**
  * node-pg-migrate's order, so that its command line finds what we applied in the order it expects: by the number of the
  * prefix, where 17 digits are a moment in UTC and count as its epoch; then by the rest of the name.

@@ -1,10 +1,15 @@
-// Releases over HTTP: what a folder becomes, what is refused and why, and that nothing which was sent is believed.
+// Releases over HTTP and by the command line: what a folder becomes, what is refused and why, and that nothing which was sent is
+// believed.
 import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readHeads } from '../../catalog/lane-heads.ts';
 import { readEntries } from '../../control-plane/migration-files/read-entries.ts';
 import { registerFolder } from '../../control-plane/rollouts/start/register-folder.ts';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
+import { type CliRun, startCli } from '../support/run-cli.ts';
 
 let plane: ControlPlane;
 beforeAll(async () => {
@@ -226,4 +231,110 @@ test('a folder of a control plane is released with its findings and refused for 
   const { findings, warnings } = await plane.client('viewer').releases.get('core/latest');
   expect(findings.map((finding) => finding.rule)).toEqual(['prefer-bigint-over-int', 'changes-role']);
   expect(warnings).toBe(1);
+});
+
+describe('the command line', () => {
+  const home = fs.mkdtempSync(path.join(os.tmpdir(), 'freehold-releases-'));
+  const folder = path.join(home, 'migrations');
+  afterAll(() => fs.rmSync(home, { recursive: true }));
+
+  const freehold = (...args: string[]): Promise<CliRun> =>
+    startCli(home, args, {
+      env: { FREEHOLD_URL: plane.url, FREEHOLD_API_KEY: plane.keys.dba.text, FREEHOLD_TENANT_MIGRATIONS: folder },
+    }).ended;
+  const write = (file: string, text: string) => fs.writeFileSync(path.join(folder, file), text);
+
+  beforeAll(async () => {
+    const newest = await plane.client('dba').releases.get('tenant/latest');
+    const known = await plane.client('dba').releases.sql(newest.id);
+    expect(known).toHaveLength(newest.files.length);
+    fs.mkdirSync(folder);
+    for (const { name, text } of [first, second]) write(name, text);
+    write('3_x.sql', '-- freehold: allow ban-truncate: made a moment ago\ntruncate tasks;\n');
+    write('4_b.js', "export const up = (pgm) => pgm.addColumn('tasks', { done: 'boolean' });\n");
+    write('5_y.sql', 'select 5;');
+    write('6_p.js', 'export const up = async (pgm) => { await pgm.db.select("select 1"); };\n');
+    write('7_z.sql', 'select 7;');
+  });
+
+  test('new, list and show: a number behind all others, the state of each file, the SQL of a builder file', async () => {
+    const made = await freehold('migrations', 'new', 'due');
+    expect(made.stdout).toMatch(/migrations\/\d{17}_due\.sql\n$/);
+    const file = made.stdout.trim();
+    expect(fs.readFileSync(file, 'utf8')).toMatch(/^-- Up Migration\n\n\n-- Down Migration\n/);
+    write(path.basename(file), '-- Up Migration\ncreate index tasks_title on tasks (title);\n');
+    const later = (await freehold('migrations', 'new', 'later', '--ts', '--no-transaction')).stdout.trim();
+    expect(fs.readFileSync(later, 'utf8')).toContain('pgm.noTransaction();');
+    expect(path.basename(later) > path.basename(file)).toBe(true);
+    fs.rmSync(later);
+    const [list, show] = await Promise.all([
+      freehold('migrations', 'list', '--json'),
+      freehold('migrations', 'show', '4_b'),
+    ]);
+    const rows = JSON.parse(list.stdout) as { name: string; state: string; program: boolean }[];
+    expect(rows.map((row) => row.state)).toEqual([...Array(7).fill('released'), 'new']);
+    expect(rows[5]).toMatchObject({ name: '6_p', program: true });
+    expect(show.stdout).toBe('ALTER TABLE "tasks"\n  ADD "done" boolean;\n');
+  });
+
+  test('lint: the lines, why and what to write instead; exit code 5; JSON and SARIF', async () => {
+    const sarif = path.join(home, 'lint.sarif');
+    const [text, json, local] = await Promise.all([
+      freehold('migrations', 'lint', '--sarif', sarif),
+      freehold('migrations', 'lint', '--json', '--all'),
+      freehold('migrations', 'lint', '--local', '--after', '9'),
+    ]);
+    expect([text.code, json.code, local.code]).toEqual([5, 5, 5]);
+    expect(text.stdout).toMatch(/^error {2}\d{17}_due\.sql:2:1 {2}require-concurrent-index-creation\n/);
+    expect(text.stdout).toContain('2 | create index tasks_title on tasks (title);');
+    expect(text.stdout).toContain('create index concurrently');
+    expect(text.stderr).toContain('1 error, 0 warnings, 0 waived in 1 new file.');
+    const { findings, released } = JSON.parse(json.stdout);
+    expect(released).toBe(7);
+    expect(findings.map((each: { rule: string; history: boolean }) => [each.rule, each.history])).toEqual([
+      ['ban-truncate', true],
+      ['require-concurrent-index-creation', false],
+    ]);
+    expect(JSON.parse(fs.readFileSync(sarif, 'utf8')).runs[0].results).toHaveLength(1);
+  });
+
+  test('releases create is refused with the lines, and then makes what list and show give', async () => {
+    const refused = await freehold('releases', 'create');
+    expect([refused.code, refused.stdout]).toEqual([5, '']);
+    expect(refused.stderr).toContain('2 | create index tasks_title on tasks (title);');
+    expect(refused.stderr).toMatch(/code +lint_failed/);
+    const [file] = fs.readdirSync(folder).filter((each) => each.endsWith('_due.sql')) as [string];
+    const safe = '-- freehold: no-transaction\ncreate index concurrently tasks_title on tasks (title);\n';
+    write(file, safe);
+    const made = await freehold('releases', 'create', '--name', 'with-index', '--notes', 'quick titles', '--json');
+    expect({ code: made.code, stderr: made.code === 0 ? '' : made.stderr }).toEqual({ code: 0, stderr: '' });
+    expect(JSON.parse(made.stdout)).toMatchObject({ name: 'with-index', is_head: false, notes: 'quick titles' });
+    const [list, show, sql, none] = await Promise.all([
+      freehold('releases', 'list', '--lane', 'tenant', '--limit', '1'),
+      freehold('releases', 'show', 'with-index'),
+      freehold('releases', 'show', 'latest', '--sql', '--from', '7'),
+      freehold('releases', 'show', 'never'),
+    ]);
+    expect(list.stdout).toMatch(/^with-index +tenant +\d{17} +8 /m);
+    expect(show.stdout).toMatch(/^files +1_tasks$/m);
+    expect(sql.stdout).toMatch(/^-- \d{17}_due, up, statement by statement\ncreate index concurrently/);
+    expect([none.code, none.stderr]).toEqual([4, expect.stringContaining('release_not_found')]);
+  });
+
+  test('bad input: no folder, no lane, a file that does not parse with its line and column', async () => {
+    write('99991231235959999_bad.sql', 'select 1;\nselec 2;');
+    const [noFolder, noLane, bad] = await Promise.all([
+      freehold('migrations', 'lint', '--folder', path.join(home, 'none'), '--json'),
+      freehold('migrations', 'list', '--lane', 'plugin', '--json'),
+      freehold('releases', 'create', '--json'),
+    ]);
+    expect(
+      [noFolder, noLane, bad].map((run) => [run.code, JSON.parse(run.stderr.trim().split('\n').at(-1) ?? '').code]),
+    ).toEqual([
+      [2, 'migration_invalid'],
+      [2, 'lane_not_found'],
+      [2, 'migration_invalid'],
+    ]);
+    expect(bad.stderr).toContain('line 2, column 1');
+  });
 });
