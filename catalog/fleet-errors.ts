@@ -23,6 +23,13 @@ export const fleetFaults = {
     check: 'List them with `freehold groups list`.',
     who: 'dba',
   },
+  target_group_in_use: {
+    kind: 'conflict',
+    title: 'The target group is in use',
+    cause: 'A rollout that is not finished names the group; without it nobody could say whom it still means.',
+    check: 'See `rollout_id`: wait for it or abort it, then delete the group.',
+    who: 'dba',
+  },
   lane_not_found: {
     kind: 'not-found',
     title: 'No such lane',

@@ -90,8 +90,8 @@ export const requestFaults = {
   idempotency_key_required: {
     kind: 'invalid',
     title: 'Idempotency-Key is required',
-    cause: 'Creating a tenant must be safe to repeat after a lost answer.',
-    check: 'Send Idempotency-Key with 1 to 255 printable characters, new for each tenant that is meant.',
+    cause: 'Creating a tenant or a rollout must be safe to repeat after a lost answer.',
+    check: 'Send Idempotency-Key with 1 to 255 printable characters, new for each tenant or rollout that is meant.',
     who: 'client',
   },
   idempotency_key_reused: {

@@ -4,7 +4,16 @@ import { z } from 'zod';
 import { idSchema } from './ids.ts';
 import { maintenanceWindowSchema } from './maintenance-window.ts';
 
-const words = z.array(z.string().min(1).max(200)).min(1).max(10_000);
+/** Without what PostgreSQL cannot store: NUL and lone surrogates. */
+function storable(max: number) {
+  return z
+    .string()
+    .min(1)
+    .max(max)
+    .refine((text) => !/[\0\p{Cs}]/u.test(text), 'must not contain NUL or half a surrogate pair');
+}
+
+const words = z.array(storable(200)).min(1).max(10_000);
 
 /** Every member that is given must hold; within one member any value will do. Nothing given: every tenant. */
 export const selectionSchema = z.strictObject({
@@ -20,9 +29,9 @@ export const selectionSchema = z.strictObject({
     .optional(),
   slugs: words.optional(),
   /** An SQL-like condition over slug, plan, region, cluster, tier, state, version, created_at, label.<name>. */
-  filter: z.string().min(1).max(2_000).optional(),
+  filter: storable(2_000).optional(),
   /** The name of a saved group; its selection must hold too. */
-  group: z.string().min(1).max(63).optional(),
+  group: storable(63).optional(),
   /** Exactly these databases: what a rollback or a retry runs over. */
   databases: z.array(idSchema('database')).min(1).max(100_000).optional(),
 });
@@ -39,10 +48,10 @@ const durationMs = z
   .max(30 * 86_400_000);
 
 export const waveSchema = z.strictObject({
-  name: z.string().min(1).max(63).optional(),
+  name: storable(63).optional(),
   /** Exactly one of the two: so many, or the members of a saved group. */
   size: waveSizeSchema.optional(),
-  group: z.string().min(1).max(63).optional(),
+  group: storable(63).optional(),
   bake_ms: durationMs.default(0),
   concurrency: z.int().min(1).max(256).optional(),
   window: maintenanceWindowSchema.optional(),
@@ -78,7 +87,7 @@ export const rolloutPolicySchema = z.strictObject({
   lock_retries: z.int().min(0).max(100).default(5),
   statement_timeout_ms: z.int().min(100).max(86_400_000).default(300_000),
   /** Must return exactly one row with one true value in each migrated database, as its read-only login. */
-  probe: z.string().min(1).max(10_000).nullable().default(null),
+  probe: storable(10_000).nullable().default(null),
   /** A tenant asked for at a runtime before its wave is migrated first, once the first wave has passed. */
   on_demand: z.boolean().default(false),
 });
@@ -127,3 +136,7 @@ export type MemberError = {
 };
 
 export type Verdict = { rule: string; message: string; evidence: Record<string, unknown> };
+
+/** Statement of an exec, name of a release: text of a request as it may be stored. */
+export const statementSchema = storable(100_000);
+export const releaseNameSchema = storable(100);

@@ -1,5 +1,6 @@
 // Owns moving members between waiting and set aside because a person says so. Only with the row of the rollout locked.
 import { sql } from 'kysely';
+import { catalogFault } from './errors.ts';
 import type { RolloutId } from './ids.ts';
 import type { CatalogTx } from './open-catalog.ts';
 import type { MemberState } from './rollout-policy.ts';
@@ -24,4 +25,19 @@ export async function setAside(tx: CatalogTx, id: RolloutId, { from, to, among, 
         or exists (select from tenants t where t.id = m.tenant_id and t.slug = any(${sql.val(among ?? [])}::text[])))
     returning m.database_id`.execute(tx);
   return moved.rows.length;
+}
+
+/** @param names slugs or ids of tenants or databases @throws Fault selection_invalid with the names that are no members */
+export async function refuseNonMembers(tx: CatalogTx, id: RolloutId, names: readonly string[]): Promise<void> {
+  const { rows } = await sql<{ name: string }>`
+    select a.name from unnest(${sql.val(names)}::text[]) with ordinality as a (name, at)
+    where not exists (select from rollout_members m left join tenants t on t.id = m.tenant_id
+      where m.rollout_id = ${id} and a.name in (m.database_id, m.tenant_id, t.slug)) order by a.at limit 10`.execute(
+    tx,
+  );
+  if (rows.length === 0) return;
+  const unknown = rows.map((row) => row.name);
+  throw catalogFault('selection_invalid', `No member of this rollout is ${unknown.join(', ')}.`, {
+    extra: { unknown },
+  });
 }

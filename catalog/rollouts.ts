@@ -110,3 +110,17 @@ export async function writeRolloutEvent(tx: CatalogTx, row: RolloutRow, type: Ev
   const { id, kind, lane, release_id, state, verdict } = row;
   await writeEvent(tx, { type, payload: { rollout_id: id, kind, lane, release_id, state, verdict } });
 }
+
+export type NamedRollout = RolloutRow & { release_name: string | null };
+
+/** Beside each the name of its release. One query more, whatever their number. */
+export async function nameReleases(db: CatalogDb, rollouts: readonly RolloutRow[]): Promise<NamedRollout[]> {
+  const ids = rollouts.flatMap(({ release_id }) => (release_id === null ? [] : [release_id]));
+  const named =
+    ids.length === 0 ? [] : await db.selectFrom('releases').select(['id', 'name']).where('id', 'in', ids).execute();
+  const names = new Map(named.map(({ id, name }) => [id, name]));
+  return rollouts.map((row) => ({
+    ...row,
+    release_name: row.release_id === null ? null : (names.get(row.release_id) ?? null),
+  }));
+}

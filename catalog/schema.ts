@@ -9,6 +9,7 @@ import type {
   DatabaseId,
   EventId,
   OperationId,
+  RolloutId,
   RuntimeInstanceId,
   TenantId,
 } from './ids.ts';
@@ -143,6 +144,7 @@ export type IdempotencyKeysTable = {
   request_hash: string;
   tenant_id: TenantId | null;
   operation_id: OperationId | null;
+  rollout_id: RolloutId | null;
   created_at: Timestamp;
   expires_at: Date;
 };

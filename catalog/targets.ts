@@ -51,7 +51,7 @@ async function conditionsOf(db: CatalogDb, lane: string, selection: Selection): 
     ...(tiers === undefined ? [] : [among(sql`t.tier`, tiers)]),
     ...(slugs === undefined ? [] : [sql`(${among(sql`t.slug`, slugs)} or ${among(sql`t.id`, slugs)})`]),
     ...(databases === undefined ? [] : [among(sql`d.id`, databases)]),
-    ...(filter === undefined ? [] : [parseTargetFilter(filter, lane)]),
+    ...(filter === undefined ? [] : [parseTargetFilter(filter, lane).condition]),
     ...(group === undefined ? [] : await groupConditions(db, lane, group)),
   ];
 }

@@ -12,8 +12,11 @@ import type { FsckReportView } from './api/present/fsck-report.ts';
 import type { Operation, OperationWithSteps } from './api/present/operation.ts';
 import type { Plan } from './api/present/plan.ts';
 import type { Reconciler } from './api/present/reconciler.ts';
+import type { Rollout, RolloutInFull, RolloutView } from './api/present/rollout.ts';
+import type { RolloutMember } from './api/present/rollout-member.ts';
 import type { RuntimeInstance } from './api/present/runtime-instance.ts';
 import type { SigningKeyView } from './api/present/signing-key.ts';
+import type { TargetGroup } from './api/present/target-group.ts';
 import type { Tenant } from './api/present/tenant.ts';
 import type { newClusterSchema } from './api/register-cluster.ts';
 import type { clusterInstallSchema } from './api/reinstall-cluster.ts';
@@ -28,11 +31,18 @@ import { fleetOf } from './client/fleet.ts';
 import { followOperation } from './client/follow-operation.ts';
 import { ifMatch, listOf, segment } from './client/pages.ts';
 import { releasesOf } from './client/releases.ts';
+import { rolloutsOf, targetGroupsOf } from './client/rollouts.ts';
 
 export { ApiProblem } from '../platform/http/json-client.ts';
 export type { FleetQuery, FleetQueryLine, FleetSelection, FleetStatusView } from './client/fleet.ts';
 export type { Page, PageOptions } from './client/pages.ts';
 export type { LintFinding, NewRelease, Release, ReleaseDetail, ReleaseSqlFile } from './client/releases.ts';
+export type {
+  NewRollout,
+  NewTargetGroup,
+  RolloutEvent,
+  TargetGroupChange,
+} from './client/rollouts.ts';
 export type {
   ApiKey,
   AuditEntryView,
@@ -44,8 +54,13 @@ export type {
   OperationWithSteps,
   Plan,
   Reconciler,
+  Rollout,
+  RolloutInFull,
+  RolloutMember,
+  RolloutView,
   RuntimeInstance,
   SigningKeyView,
+  TargetGroup,
   Tenant,
 };
 
@@ -197,6 +212,8 @@ export function createClient({ apiKey, ...options }: ClientOptions) {
         })
       ).body,
     fleet: fleetOf(http, get),
+    rollouts: rolloutsOf(http, get, change),
+    targetGroups: targetGroupsOf(get, change),
     me: () => get<Me>('/v1/me'),
     /** An answer whether ready or not; only a server that gives none is an error. */
     readiness: async (): Promise<Readiness> => {

@@ -11,7 +11,7 @@ import { createApiKeyDoor } from './api/api-key-door.ts';
 import { createAdminApi } from './api/app.ts';
 import { bodyLimits } from './api/body-limits.ts';
 import { catalogListenerHooks } from './api/catalog-listener.ts';
-import { createOperationChanges } from './api/operation-changes.ts';
+import { createChanges } from './api/changes.ts';
 import type { Foundation } from './foundation.ts';
 import { runFsck } from './fsck/run-fsck.ts';
 import { installCluster } from './postgres/install-cluster.ts';
@@ -22,14 +22,14 @@ export async function startApi(deps: Foundation & { clock: Clock; lifecycle: Lif
   const { db } = catalog;
   const apiKeys = createApiKeyDoor({ db, sealer, clock, log });
   const signingKeys = createSigningKeys({ db, sealer, issuer: config.issuer });
-  const operationChanges = createOperationChanges();
+  const changes = createChanges();
   await lifecycle.add(
     'catalog listener',
     () => {
       const listener = createListener({
         open: (onNotify) =>
           openSession(catalog.address, { applicationName: 'freehold-control-plane-listener', onNotify }),
-        ...catalogListenerHooks({ operationChanges, apiKeys, signingKeys }),
+        ...catalogListenerHooks({ changes, apiKeys, signingKeys, wakeFleet: queue.fleet.wake }),
         log,
       });
       listener.start();
@@ -45,8 +45,9 @@ export async function startApi(deps: Foundation & { clock: Clock; lifecycle: Lif
     issuer: config.issuer,
     apiKeys,
     signingKeys,
-    operationChanges,
+    changes,
     wake: queue.wake,
+    wakeFleet: queue.fleet.wake,
     installCluster: (options) =>
       installCluster({
         ...options,

@@ -13,7 +13,12 @@ import { operationEventRoutes } from './routes/operation-events.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { planRoutes } from './routes/plans.ts';
 import { releaseRoutes } from './routes/releases.ts';
+import { rolloutChangeRoutes } from './routes/rollout-changes.ts';
+import { rolloutEventRoutes } from './routes/rollout-events.ts';
+import { rolloutMemberRoutes } from './routes/rollout-members.ts';
+import { rolloutRoutes } from './routes/rollouts.ts';
 import { signingKeyRoutes } from './routes/signing-keys.ts';
+import { targetGroupRoutes } from './routes/target-groups.ts';
 import { tenantMoveRoutes } from './routes/tenant-moves.ts';
 import { tenantTokenRoutes } from './routes/tenant-tokens.ts';
 import { tenantRoutes } from './routes/tenants.ts';
@@ -29,6 +34,11 @@ export const adminRoutes: readonly AdminRoute[] = [
   ...operationEventRoutes,
   ...fleetStatusRoutes,
   ...fleetQueryRoutes,
+  ...targetGroupRoutes,
+  ...rolloutRoutes,
+  ...rolloutChangeRoutes,
+  ...rolloutMemberRoutes,
+  ...rolloutEventRoutes,
   ...apiKeyRoutes,
   ...signingKeyRoutes,
   ...auditRoutes,

@@ -5,8 +5,8 @@ import type { TenantId } from '../../catalog/ids.ts';
 import { findOperation, type OperationRow } from '../../catalog/operations.ts';
 import { findTenantWithDatabase } from '../../catalog/tenants.ts';
 import { edgeFault } from '../../platform/edge-faults.ts';
+import { followChanges } from './changes.ts';
 import type { AdminApiDeps } from './deps.ts';
-import { followChanges } from './operation-changes.ts';
 import { isFinal, operationSchema, presentOperation } from './present/operation.ts';
 import { presentTenant, tenantSchema } from './present/tenant.ts';
 import type { GuardedRequest, RouteAnswer } from './route.ts';
@@ -80,9 +80,7 @@ async function nudgeAndWait(
 ): Promise<OperationRow> {
   if (isFinal(operation.state)) return operation;
   // Each step is announced too; only an end is worth a look.
-  const changes = followChanges(deps.operationChanges, operation.id, (state) =>
-    isFinal(state as OperationRow['state']),
-  );
+  const changes = followChanges(deps.changes, operation.id, (state) => isFinal(state as OperationRow['state']));
   const untilMs = deps.clock.monotonicMs() + waitMs;
   try {
     void deps.wake(operation.id, operation.lane);

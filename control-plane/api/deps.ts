@@ -1,6 +1,6 @@
 // Owns what the admin API needs from outside: the catalog, the sealing keys, the starts of operations, and nudges to the rest.
 
-import type { OperationId } from '../../catalog/ids.ts';
+import type { OperationId, RolloutId } from '../../catalog/ids.ts';
 import type { CatalogDb } from '../../catalog/open-catalog.ts';
 import type { OperationLane } from '../../catalog/schema.ts';
 import type { SigningKeys } from '../../catalog/signing-keys.ts';
@@ -11,7 +11,7 @@ import type { Sealer } from '../../platform/sealing.ts';
 import type { FsckReport } from '../fsck/report.ts';
 import type { FleetLook } from '../rollouts/look/fleet-look.ts';
 import type { ApiKeyDoor } from './api-key-door.ts';
-import type { OperationChanges } from './operation-changes.ts';
+import type { Changes } from './changes.ts';
 
 export type AdminApiDeps = {
   readonly db: CatalogDb;
@@ -22,9 +22,11 @@ export type AdminApiDeps = {
   readonly issuer: string;
   readonly apiKeys: ApiKeyDoor;
   readonly signingKeys: SigningKeys;
-  readonly operationChanges: OperationChanges;
+  readonly changes: Changes;
   /** A nudge to the queue; the operation is in the catalog already, so a failure is only logged. */
   wake(operationId: OperationId, lane: OperationLane): Promise<void>;
+  /** A nudge to so many shares of a rollout's work; never throws. */
+  wakeFleet(rolloutId: RolloutId, shares: number): Promise<void>;
   /** control-plane/postgres/install-cluster.ts, with its log. */
   installCluster(options: {
     address: PostgresAddress;

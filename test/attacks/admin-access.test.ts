@@ -25,6 +25,8 @@ const fill: Record<string, string> = {
   cluster: newId('cluster'),
   operation: newId('operation'),
   api_key: newId('apiKey'),
+  rollout: newId('rollout'),
+  group: 'no-such-group',
   plan: 'no-such-plan',
   kid: 'no-such-kid',
   name: 'no-such-reconciler',

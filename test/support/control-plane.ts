@@ -3,7 +3,9 @@
 
 import { newApiKeyText } from '../../catalog/api-key-text.ts';
 import { ensureBootstrapKey } from '../../catalog/api-keys.ts';
-import type { OperationId } from '../../catalog/ids.ts';
+import type { OperationId, RolloutId } from '../../catalog/ids.ts';
+import { moveHead } from '../../catalog/lane-heads.ts';
+import { readLane } from '../../catalog/releases.ts';
 import { type AdminRole, adminRoles } from '../../catalog/roles.ts';
 import { checkCatalogSchema } from '../../catalog/schema-check.ts';
 import { createSigningKeys, ensureSigningKeys } from '../../catalog/signing-keys.ts';
@@ -11,12 +13,17 @@ import { createApiKeyDoor } from '../../control-plane/api/api-key-door.ts';
 import { createAdminApi } from '../../control-plane/api/app.ts';
 import { bodyLimits } from '../../control-plane/api/body-limits.ts';
 import { catalogListenerHooks } from '../../control-plane/api/catalog-listener.ts';
+import { createChanges } from '../../control-plane/api/changes.ts';
 import type { AdminApiDeps } from '../../control-plane/api/deps.ts';
-import { createOperationChanges } from '../../control-plane/api/operation-changes.ts';
+import { selectTargets } from '../../catalog/targets.ts';
 import { type Client, createClient } from '../../control-plane/client.ts';
 import { runFsck } from '../../control-plane/fsck/run-fsck.ts';
 import { installCluster } from '../../control-plane/postgres/install-cluster.ts';
+<<<<<<< HEAD
 import { createFleetLook } from '../../control-plane/rollouts/look/fleet-look.ts';
+=======
+import { createFleetWork } from '../../control-plane/rollouts/work/fleet-work.ts';
+>>>>>>> f201bdd (A door to rollouts: begin, follow and change them, save selections, all through the admin API)
 import { systemClock } from '../../platform/clock.ts';
 import { createEdge } from '../../platform/http/edge.ts';
 import { serve } from '../../platform/http/serve.ts';
@@ -60,12 +67,13 @@ export async function startControlPlane(overrides: Partial<AdminApiDeps> = {}): 
   await ensureBootstrapKey(db, sealer, owner.text);
   const signingKeys = createSigningKeys({ db, sealer, issuer });
   const apiKeys = createApiKeyDoor({ db, sealer, clock: systemClock, log });
-  const operationChanges = createOperationChanges();
+  const changes = createChanges();
   const stopping = new AbortController();
   const worker = createWorker(installation);
+  const fleet = createFleetWorker(installation);
   const listener = createListener({
     open: (onNotify) => openSession(catalog.address, { applicationName: 'freehold-test-listener', onNotify }),
-    ...catalogListenerHooks({ operationChanges, apiKeys, signingKeys }),
+    ...catalogListenerHooks({ changes, apiKeys, signingKeys, wakeFleet: fleet.wake }),
     log,
   });
   listener.start();
@@ -77,8 +85,9 @@ export async function startControlPlane(overrides: Partial<AdminApiDeps> = {}): 
     issuer,
     apiKeys,
     signingKeys,
-    operationChanges,
+    changes,
     wake: async (id) => worker.wake(id),
+    wakeFleet: fleet.wake,
     installCluster: (options) =>
       installCluster({
         ...options,
@@ -114,6 +123,7 @@ export async function startControlPlane(overrides: Partial<AdminApiDeps> = {}): 
       stopping.abort();
       await server.close(1_000);
       await worker.settled();
+      await fleet.stop();
       await listener.close();
       await installation.close();
     },
@@ -150,6 +160,36 @@ async function sendBare(
     ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     ...(signal !== undefined && { signal }),
   });
+}
+
+/** Works on what is woken as a worker of the fleet's queue would: one share of each rollout, which drives by itself. */
+function createFleetWorker(installation: Installation) {
+  const { catalog, connections, log } = installation;
+  const stop = new AbortController();
+  const running = new Map<RolloutId, Promise<unknown>>();
+  const work = createFleetWork({
+    catalog: catalog.db,
+    databases: connections.databases,
+    laneOf: (release) => readLane(catalog.db, release),
+    selected: async (tx, lane, selection) => (await selectTargets(tx, lane, selection)).map((it) => it.databaseId),
+    moveHead,
+    log,
+    holder: 'test-fleet',
+  });
+  return {
+    wake: async (id: RolloutId) => {
+      const before = running.get(id);
+      const run = (async () => {
+        await before;
+        await work.pump(id, stop.signal);
+      })();
+      running.set(id, run);
+    },
+    stop: async () => {
+      stop.abort();
+      await Promise.allSettled(running.values());
+    },
+  };
 }
 
 /** Runs what is woken until it is finished; what is due later is run when it is due. */

@@ -6,9 +6,9 @@ import type { Caller } from '../../../catalog/caller.ts';
 import { catalogFault } from '../../../catalog/errors.ts';
 import type { OperationId } from '../../../catalog/ids.ts';
 import { findOperation, stepsOf } from '../../../catalog/operations.ts';
+import { followChanges } from '../changes.ts';
 import type { AdminApiDeps } from '../deps.ts';
 import { idParam } from '../input-shapes.ts';
-import { followChanges } from '../operation-changes.ts';
 import { isFinal, type OperationWithSteps, presentOperationWithSteps } from '../present/operation.ts';
 import { type AdminRoute, defineRoute } from '../route.ts';
 
@@ -48,7 +48,7 @@ async function sendChanges(
   const end = () => ended.abort();
   stream.onAbort(end);
   deps.stopping.addEventListener('abort', end, { once: true });
-  const changes = followChanges(deps.operationChanges, first.id as OperationId);
+  const changes = followChanges(deps.changes, first.id as OperationId);
   try {
     let sent = '';
     let sentAtMs = deps.clock.monotonicMs();

@@ -1,5 +1,4 @@
 // Owns tenants as a resource: create, list, read, change. What moves their state is in tenant-moves.ts.
-import { createHash } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import { catalogFault } from '../../../catalog/errors.ts';
 import { isId } from '../../../catalog/ids.ts';
@@ -10,6 +9,7 @@ import { updateTenant } from '../../../catalog/update-tenant.ts';
 import { startProvisionTenant } from '../../operations/start/start-provision-tenant.ts';
 import { answerOperation, preferHeader, startAnswers } from '../answer-operation.ts';
 import { etagOf, expectedVersion, ifMatchHeaders } from '../etag.ts';
+import { idempotencyHeader, idempotencyOf } from '../idempotency-key.ts';
 import { idParam, labelFilter, labelsSchema, plainText, planIdSchema, regionSchema } from '../input-shapes.ts';
 import { answerPage, pageQuery, pageSchema } from '../page.ts';
 import { presentTenant, tenantSchema } from '../present/tenant.ts';
@@ -51,12 +51,7 @@ export const tenantRoutes: readonly AdminRoute[] = [
       audit: 'tenant.create',
       headers: z.object({
         ...preferHeader,
-        // Optional here, because its absence has an answer of its own.
-        'idempotency-key': z
-          .string()
-          .regex(/^[\x20-\x7e]{1,255}$/, 'must be 1 to 255 printable characters')
-          .optional()
-          .openapi({ description: 'Required. New for each tenant that is meant.', example: '0b5d2f4e-signup-4711' }),
+        ...idempotencyHeader('Required. New for each tenant that is meant.'),
       }),
       body: newTenantSchema,
       answers: withReplayed(startAnswers(201)),
@@ -73,15 +68,8 @@ export const tenantRoutes: readonly AdminRoute[] = [
     },
     async (deps, request) => {
       const { body, caller, headers } = request;
-      const key = headers['idempotency-key'];
-      if (key === undefined) {
-        throw catalogFault(
-          'idempotency_key_required',
-          'Send Idempotency-Key, so that the request can be repeated without a second tenant.',
-        );
-      }
+      const idempotency = idempotencyOf(headers, body);
       const { plan: planId, ...rest } = body;
-      const idempotency = { key, requestHash: hashOf(body) };
       const { tenant, operation, replayed } = await startProvisionTenant(
         deps.db,
         { ...rest, planId },
@@ -187,18 +175,6 @@ export const tenantRoutes: readonly AdminRoute[] = [
     },
   ),
 ];
-
-/** Of the body as it was understood: the order of members and what is left to defaults make no difference. */
-function hashOf(body: object): string {
-  return createHash('sha256').update(canonicalJson(body)).digest('base64url');
-}
-
-function canonicalJson(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([name, item]) => `${JSON.stringify(name)}:${canonicalJson(item)}`).join(',')}}`;
-}
 
 function withReplayed(answers: ReturnType<typeof startAnswers>) {
   const entries = Object.entries(answers).map(([status, answer]) => [

@@ -45,7 +45,8 @@ export async function startProvisionTenant(
   const operationId = newId('operation');
   return catalog.transaction().execute(async (tx) => {
     if (idempotency !== undefined) {
-      const first = await claimIdempotencyKey(tx, { principal: caller.actor, ...idempotency, tenantId, operationId });
+      const result = { tenantId, operationId };
+      const first = await claimIdempotencyKey(tx, { principal: caller.actor, ...idempotency, result });
       if (first !== undefined) return replay(tx, first);
     }
     await checkPlacement(tx, input.region, input.tier);

@@ -1,9 +1,11 @@
-// Owns the beginning of a rollout: plan, members and waves are written in one transaction, so that it is whole or not there.
+// Owns the beginning of a rollout: plan, members, waves and Idempotency-Key are written in one transaction, so that it is whole
+// or not there; a repeated request gets the rollout of the first (P04).
 // With nobody behind it ends where it begins, and no database is asked anything (M13).
 import { writeAudit } from '../../../catalog/audit.ts';
 import type { Caller } from '../../../catalog/caller.ts';
 import type { RolloutKind } from '../../../catalog/fleet-schema.ts';
-import { newId, type ReleaseId } from '../../../catalog/ids.ts';
+import { claimIdempotencyKey } from '../../../catalog/idempotency.ts';
+import { newId, type ReleaseId, type RolloutId } from '../../../catalog/ids.ts';
 import type { CatalogDb, CatalogTx } from '../../../catalog/open-catalog.ts';
 import { insertMembers, type NewMember } from '../../../catalog/rollout-members.ts';
 import type { RolloutPolicy, Selection } from '../../../catalog/rollout-policy.ts';
@@ -29,18 +31,29 @@ export type PlannedRollout = {
   members: readonly NewMember[];
 };
 
-/** @throws Fault rollout_in_progress, and what `plan` throws: then nothing is left behind */
+export type CreateOptions = {
+  /** Of the rollout that is made; an answer with another id is that of an earlier request. */
+  id?: RolloutId;
+  idempotency?: { key: string; requestHash: string };
+};
+
+/** @throws Fault rollout_in_progress | idempotency_*, and what `plan` throws: then nothing is left behind */
 export function createRollout(
   db: CatalogDb,
   caller: Caller,
   lane: string,
   plan: (tx: CatalogTx) => Promise<PlannedRollout>,
+  { id = newId('rollout'), idempotency }: CreateOptions = {},
 ): Promise<RolloutRow> {
   return db.transaction().execute(async (tx) => {
+    if (idempotency !== undefined) {
+      const result = { rolloutId: id };
+      const first = await claimIdempotencyKey(tx, { principal: caller.actor, ...idempotency, result });
+      if (first !== undefined) return lockRollout(tx, first.rolloutId);
+    }
     await refuseSecondRollout(tx, lane);
     const planned = await plan(tx);
     const { kind, releaseId, statement, movesHead, selection, policy, approvalRequired, waves, members } = planned;
-    const id = newId('rollout');
     await tx
       .insertInto('rollouts')
       .values({

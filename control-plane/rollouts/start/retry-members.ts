@@ -4,7 +4,7 @@ import type { Caller } from '../../../catalog/caller.ts';
 import { catalogFault } from '../../../catalog/errors.ts';
 import type { RolloutId } from '../../../catalog/ids.ts';
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
-import { type Setting, setAside } from '../../../catalog/rollout-quarantine.ts';
+import { refuseNonMembers, type Setting, setAside } from '../../../catalog/rollout-quarantine.ts';
 import { assertState, moveRollout, type RolloutRow, refuseSecondRollout } from '../../../catalog/rollouts.ts';
 import { changeRollout } from './change-rollout.ts';
 
@@ -17,6 +17,7 @@ export function retryMembers(
 ): Promise<RolloutRow> {
   return changeRollout(db, id, caller, 'rollout.retry', async (tx, before) => {
     assertState(before, ['running', 'paused', 'halted', 'finished'], 'retried');
+    if (tenants !== undefined) await refuseNonMembers(tx, id, tenants);
     const setting: Setting =
       tenants === undefined
         ? { from: ['failed'], to: 'pending', among: null, reason: null }

@@ -4,7 +4,7 @@ import { catalogFault } from '../../../catalog/errors.ts';
 import type { RolloutId } from '../../../catalog/ids.ts';
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
 import { unfinishedRolloutStates } from '../../../catalog/rollout-policy.ts';
-import { setAside } from '../../../catalog/rollout-quarantine.ts';
+import { refuseNonMembers, setAside } from '../../../catalog/rollout-quarantine.ts';
 import { assertState, type RolloutRow } from '../../../catalog/rollouts.ts';
 import { changeRollout } from './change-rollout.ts';
 
@@ -18,6 +18,7 @@ export function skipMembers(
 ): Promise<RolloutRow> {
   return changeRollout(db, id, caller, 'rollout.skip', async (tx, rollout) => {
     assertState(rollout, unfinishedRolloutStates, 'changed');
+    await refuseNonMembers(tx, id, tenants);
     const skipped = await setAside(tx, id, { from: ['pending', 'failed'], to: 'skipped', among: tenants, reason });
     if (skipped === 0)
       throw catalogFault('rollout_not_in_state', 'None of these is a member that waits or has failed.');

@@ -1,17 +1,19 @@
-// Owns hearing of changes of operations: one LISTEN freehold_operations per process, shared by all who wait or follow.
+// Owns hearing of changes of operations and rollouts: one LISTEN per process, shared by all who wait or follow.
 // A notification is only a hint to read again; whoever waits also reads every two seconds, so a lost one costs time, never truth.
-import type { OperationId } from '../../catalog/ids.ts';
+import type { OperationId, RolloutId } from '../../catalog/ids.ts';
 
-export interface OperationChanges {
+export type Followed = OperationId | RolloutId;
+
+export interface Changes {
   /** `onChange` is called at each change, and when changes may have been missed. @returns the end of the subscription */
-  subscribe(id: OperationId, onChange: (state?: string) => void): () => void;
-  /** For the listener: the payload of a notification, '<operation id>:<state>:<steps done>'. */
+  subscribe(id: Followed, onChange: (state?: string) => void): () => void;
+  /** For the listener: the payload of a notification, '<id>:<state>' and whatever follows. */
   notify(payload: string): void;
   /** For the listener: something may have been missed. */
   gap(): void;
 }
 
-export function createOperationChanges(): OperationChanges {
+export function createChanges(): Changes {
   const subscribers = new Map<string, Set<(state?: string) => void>>();
   return {
     subscribe(id, onChange) {
@@ -35,12 +37,12 @@ export function createOperationChanges(): OperationChanges {
 const rereadMs = 2_000;
 
 /**
- * Each change of one operation, as a thing to wait for. Subscribe first, read afterwards, and nothing falls between.
+ * Each change of one of them, as a thing to wait for. Subscribe first, read afterwards, and nothing falls between.
  * @param matters tells from the announced state whether a change is worth waking for
  */
 export function followChanges(
-  changes: OperationChanges,
-  id: OperationId,
+  changes: Changes,
+  id: Followed,
   matters: (state: string) => boolean = () => true,
 ): { next(ms: number, signal: AbortSignal): Promise<void>; end(): void } {
   let changed = false;
