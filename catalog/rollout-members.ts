@@ -104,7 +104,7 @@ export async function claimMembers(tx: CatalogTx, id: RolloutId, claim: Claim): 
       cross join lateral (
         select m.database_id, d.lanes, coalesce(b.n, 0) + row_number() over (order by m.requested_at nulls last, m.wave,
           m.next_attempt_at, m.database_id) as load
-        from rollout_members m join databases d on d.id = m.database_id and d.state in ('warm', 'claimed')
+        from rollout_members m join databases d on d.id = m.database_id and d.state in ('warm', 'claimed') and not d.fenced
         where m.rollout_id = ${id} and m.cluster_id = c.id
           and ((m.state = 'pending' and m.next_attempt_at <= clock_timestamp())
             or (m.state = 'running' and m.lease_until <= clock_timestamp()))

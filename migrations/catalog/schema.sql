@@ -120,7 +120,8 @@ create table public.idempotency_keys (
   tenant_id text,
   operation_id text,
   created_at timestamp with time zone not null default now(),
-  expires_at timestamp with time zone not null
+  expires_at timestamp with time zone not null,
+  rollout_id text
 );
 
 create table public.lane_heads (
@@ -810,6 +811,22 @@ begin
   perform pg_notify('freehold_routes', new.id || ':' || new.generation);
   return null;
 end $function$
+;
+
+CREATE OR REPLACE FUNCTION public.version_order(version text)
+ RETURNS numeric
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$
+  select case
+    when version ~ '^(?!0000)\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])[0-5]\d[0-5]\d\d{3}$' then
+      -- A 30th of February is the 2nd of March, as JavaScript reads it.
+      (make_date(substr(version, 1, 4)::integer, substr(version, 5, 2)::integer, 1) - date '1970-01-01'
+        + substr(version, 7, 2)::integer - 1) * 86400000::numeric
+      + substr(version, 9, 2)::numeric * 3600000 + substr(version, 11, 2)::numeric * 60000 + substr(version, 13, 5)::numeric
+    else version::numeric
+  end
+$function$
 ;
 
 CREATE OR REPLACE FUNCTION runtime.ask_migration(asked_tenant text)

@@ -5,25 +5,22 @@ import { newApiKeyText } from '../../catalog/api-key-text.ts';
 import { ensureBootstrapKey } from '../../catalog/api-keys.ts';
 import type { OperationId, RolloutId } from '../../catalog/ids.ts';
 import { moveHead } from '../../catalog/lane-heads.ts';
-import { readLane } from '../../catalog/releases.ts';
+import { readFilesBeyond, readLane } from '../../catalog/releases.ts';
 import { type AdminRole, adminRoles } from '../../catalog/roles.ts';
 import { checkCatalogSchema } from '../../catalog/schema-check.ts';
 import { createSigningKeys, ensureSigningKeys } from '../../catalog/signing-keys.ts';
+import { selectTargets } from '../../catalog/targets.ts';
 import { createApiKeyDoor } from '../../control-plane/api/api-key-door.ts';
 import { createAdminApi } from '../../control-plane/api/app.ts';
 import { bodyLimits } from '../../control-plane/api/body-limits.ts';
 import { catalogListenerHooks } from '../../control-plane/api/catalog-listener.ts';
 import { createChanges } from '../../control-plane/api/changes.ts';
 import type { AdminApiDeps } from '../../control-plane/api/deps.ts';
-import { selectTargets } from '../../catalog/targets.ts';
 import { type Client, createClient } from '../../control-plane/client.ts';
 import { runFsck } from '../../control-plane/fsck/run-fsck.ts';
 import { installCluster } from '../../control-plane/postgres/install-cluster.ts';
-<<<<<<< HEAD
 import { createFleetLook } from '../../control-plane/rollouts/look/fleet-look.ts';
-=======
 import { createFleetWork } from '../../control-plane/rollouts/work/fleet-work.ts';
->>>>>>> f201bdd (A door to rollouts: begin, follow and change them, save selections, all through the admin API)
 import { systemClock } from '../../platform/clock.ts';
 import { createEdge } from '../../platform/http/edge.ts';
 import { serve } from '../../platform/http/serve.ts';
@@ -171,6 +168,7 @@ function createFleetWorker(installation: Installation) {
     catalog: catalog.db,
     databases: connections.databases,
     laneOf: (release) => readLane(catalog.db, release),
+    filesBeyond: (target) => readFilesBeyond(catalog.db, target),
     selected: async (tx, lane, selection) => (await selectTargets(tx, lane, selection)).map((it) => it.databaseId),
     moveHead,
     log,

@@ -2,7 +2,7 @@
 // lane behind the first wave, and the end. One transaction with the row of the rollout locked; runs as often as anybody likes.
 import type { DatabaseId, ReleaseId, RolloutId } from '../../../catalog/ids.ts';
 import type { CatalogDb, CatalogTx } from '../../../catalog/open-catalog.ts';
-import { addLateMembers, markGone, nameTenants } from '../../../catalog/rollout-fleet.ts';
+import { addLateMembers, markGone, nameTenants, setAsideClosed } from '../../../catalog/rollout-fleet.ts';
 import type { Selection } from '../../../catalog/rollout-policy.ts';
 import { endWave, finishBaked, startWave, type WaveWithCounts, wavesOf } from '../../../catalog/rollout-waves.ts';
 import { lockRollout, moveRollout, type RolloutRow } from '../../../catalog/rollouts.ts';
@@ -35,6 +35,7 @@ export async function driveRollout(deps: DriveDeps, id: RolloutId): Promise<Driv
     const locked = await lockRollout(tx, id);
     if (locked.state !== 'running') return { state: locked.state, open: 0, moved: false };
     await markGone(tx, id);
+    await setAsideClosed(tx, id);
     await nameTenants(tx, id);
     const { rollout } = await judgeRollout(tx, locked, target?.version ?? null);
     if (rollout.state !== 'running') return { state: rollout.state, open: 0, moved: false };

@@ -1,5 +1,6 @@
 // Owns the plan of a rollout: whom it touches, in which waves, and why it may not begin. Reads the catalog and no database, so
 // it costs the same for ten tenants and ten thousand, and may run inside of the transaction that creates the rollout.
+import { checkSelection } from '../../../catalog/check-selection.ts';
 import { catalogFault } from '../../../catalog/errors.ts';
 import type { RolloutKind } from '../../../catalog/fleet-schema.ts';
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
@@ -39,6 +40,7 @@ export type RolloutPlan = PlannedRollout & {
 export async function planRollout(db: CatalogDb, request: RolloutRequest): Promise<RolloutPlan> {
   const { kind, lane, statement, selection, policy } = request;
   await refuseBadPolicy(policy);
+  await checkSelection(db, selection, true);
   const selected = await selectTargets(db, lane, selection);
   if (selected.length === 0)
     throw catalogFault('selection_empty', 'No tenant and no warm database matches the selection.');
