@@ -182,6 +182,7 @@ describe('a selection', () => {
       ['bolt', 'core-test'],
     ],
     ['a filter by version', { filter: "version < '2'" }, ['acme', 'bolt']],
+    ['a filter by version, not by its text', { filter: "version < '10'" }, ['acme', 'bolt', 'core-test']],
     ['a filter for what is not there', { filter: 'label.tier is null' }, ['bolt']],
     ['a value that looks like SQL', { filter: "slug = 'x'' or true --'" }, []],
   ])('%s', async (_, selection, expected) => {
@@ -189,12 +190,16 @@ describe('a selection', () => {
   });
 
   test.each([
-    ['plan = team', 'character 7'],
+    ['plan = team', 'character 8 ("team")'],
     ["plam = 'x'", 'character 1'],
     ["plan = 'x' and", 'at the end'],
-    ["plan ; 'x'", 'character'],
+    ["plan ; 'x'", 'character 6: ;'],
     ["(plan = 'x'", 'at the end'],
-    ["plan = 'x' 'y'", 'character'],
+    ["plan = 'x' 'y'", 'character 12 ("y")'],
+    ["slug like 'a\\\\\\'", 'character 11'],
+    ["version < '1.2'", 'character 11'],
+    ["created_at > 'yesterday'", 'character 14'],
+    ["state = 'asleep'", 'character 9'],
   ])('filter %j is refused with its place', async (filter, where) => {
     await expect(slugs({ filter })).rejects.toMatchObject({
       code: 'selection_invalid',
@@ -234,7 +239,8 @@ describe('a plan', () => {
 
   test.each<[string, Partial<RolloutRequest>, string]>([
     ['an unknown release', { release: 'nope' }, 'release_not_found'],
-    ['nobody', { selection: { slugs: ['none'] } }, 'selection_empty'],
+    ['a slug that nobody has', { selection: { slugs: ['none'] } }, 'selection_invalid'],
+    ['nobody', { selection: { tiers: ['dedicated'] } }, 'selection_empty'],
     ['a wave of two kinds', { policy: rolloutPolicySchema.parse({ waves: [{}] }) }, 'policy_invalid'],
     ['a probe that writes', { policy: rolloutPolicySchema.parse({ probe: 'delete from x' }) }, 'policy_invalid'],
     ['a probe that does not parse', { policy: rolloutPolicySchema.parse({ probe: 'select (' }) }, 'policy_invalid'],
