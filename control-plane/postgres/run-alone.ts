@@ -46,6 +46,8 @@ export async function runAlone(
   } catch (thrown) {
     const error = guardError(thrown);
     placeError(error, { lane: alone.lane, file: alone.file.name });
+    // Else the unlock below would fail too, and its error would be told instead of this one.
+    if (session.usable && session.transactionStatus !== 'idle') await session.rollback();
     throw error;
   } finally {
     if (session.usable) await session.query(`select pg_catalog.pg_advisory_unlock(${migrationLockId})`);
