@@ -12,7 +12,13 @@ export type StoredScript = {
   readonly statements: readonly string[];
   readonly made?: boolean;
 };
-export type StoredProgram = { path: string; shorthands: object };
+export type StoredProgram = {
+  readonly entry: string;
+  readonly sources: Readonly<Record<string, string>>;
+  readonly shorthands: object;
+  readonly up: boolean;
+  readonly down: boolean;
+};
 
 export type ReleasesTable = {
   id: ReleaseId;

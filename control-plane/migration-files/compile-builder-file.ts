@@ -3,11 +3,10 @@
 import { readFile } from 'node:fs/promises';
 import { type ColumnDefinitions, jiti, MigrationBuilder } from 'node-pg-migrate';
 import type { Directives } from './directives.ts';
+import { type Action, type BuilderModule, evaluateProgram } from './evaluate-program.ts';
 import type { MigrationFile, MigrationScript } from './migration-file.ts';
+import { type ProgramSources, readProgramSources } from './program-sources.ts';
 import { scriptOf } from './script-of.ts';
-
-export type Action = ((pgm: MigrationBuilder, done?: () => void) => unknown) | false | undefined;
-export type BuilderModule = { up?: Action; down?: Action; shorthands?: ColumnDefinitions };
 
 export type BuilderFile = Omit<MigrationFile, 'name' | 'hash'> & { shorthands: ColumnDefinitions };
 
@@ -24,10 +23,24 @@ export async function compileBuilderFile(
   const all = { ...shorthands, ...module.shorthands };
   if (typeof module.up !== 'function') throw new Error('it exports no function "up"');
   const common = { contractRequires, shorthands: all };
-  // Each direction by itself: a test that asks on the way up often has nothing to do on the way down. A way down that asks is none.
+  // Each direction by itself: a test that asks on the way up often has nothing to do on the way down.
   const up = await unlessItAsks(compiled(module.up, all, false));
-  const down = irreversible ? null : ((await unlessItAsks(compiledDown(module, all))) ?? null);
-  return { up: up ?? nothing, down, program: up === undefined ? { path, shorthands: all } : null, ...common };
+  const down = irreversible ? null : await unlessItAsks(compiledDown(module, all));
+  const asks = { up: up === undefined, down: down === undefined };
+  const program = asks.up || asks.down ? { ...readProgram(path), shorthands: all, ...asks } : null;
+  return { up: up ?? nothing, down: down === undefined ? nothing : down, program, ...common };
+}
+
+/** Where it will run it has only what is taken along: that it can be loaded from there is tried here. */
+function readProgram(path: string): ProgramSources {
+  try {
+    const program = readProgramSources(path);
+    if (typeof evaluateProgram(program).up === 'function') return program;
+    throw new Error('it exports no function "up"');
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`it asks the database while it runs, so a release keeps its source, and there: ${why}`, { cause });
+  }
 }
 
 async function unlessItAsks<T>(compiling: Promise<T>): Promise<T | undefined> {
@@ -41,7 +54,7 @@ async function unlessItAsks<T>(compiling: Promise<T>): Promise<T | undefined> {
 
 const nothing: MigrationScript = { transaction: true, statements: [''] };
 
-export async function loadBuilderFile(path: string): Promise<BuilderModule> {
+async function loadBuilderFile(path: string): Promise<BuilderModule> {
   try {
     const source = await readFile(path, 'utf8');
     // Evaluated, not imported: a file that was edited since must not come out of the loader's memory under its new hash.

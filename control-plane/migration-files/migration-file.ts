@@ -1,5 +1,6 @@
 // Owns the shape of a migration once it was read: what a release stores of each file and what is sent to a database. Made from
 // any of node-pg-migrate's own formats by read-folder.ts; from then on nobody asks a disk.
+import type { ProgramSources } from './program-sources.ts';
 
 /** Text for the server. `transaction`: all of it in one with its bookkeeping; else statement by statement, resumable. */
 export type MigrationScript = {
@@ -11,10 +12,15 @@ export type MigrationScript = {
 };
 
 /**
- * A builder file that asks the database while it runs, so that its SQL differs between databases: only its file can be kept. It is
- * run by the worker, after a look that the file is still the one that was read (run-program.ts).
+ * A builder file that asks the database while it runs, so that its SQL differs between databases: its source is kept, with the
+ * files that it imports (program-sources.ts), and run by the worker. `up` and `down` say which way asks; the script of that way
+ * is empty.
  */
-export type MigrationProgram = { readonly path: string; readonly shorthands: object };
+export type MigrationProgram = ProgramSources & {
+  readonly shorthands: object;
+  readonly up: boolean;
+  readonly down: boolean;
+};
 
 export type MigrationFile = {
   /** File name without its extension, as node-pg-migrate writes it into pgmigrations. */

@@ -104,8 +104,8 @@ async function read({ name, entries }: Source, shorthands: ColumnDefinitions, re
     return { file: { name, hash, ...content, written: { entries, up, down, waivers } }, shorthands };
   }
   const { shorthands: more, ...content } = await readBuilder(first, shorthands, directives);
-  const up = content.program === null ? generated(first, content.up) : null;
-  const down = content.down === null ? null : generated(first, content.down);
+  const up = content.program?.up !== true ? generated(first, content.up) : null;
+  const down = content.down === null || content.program?.down === true ? null : generated(first, content.down);
   return { file: { name, hash, ...content, written: { entries, up, down, waivers } }, shorthands: more };
 }
 

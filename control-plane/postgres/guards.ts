@@ -43,7 +43,7 @@ export const sameTransaction = guard('ZF011', `pg_catalog.current_setting('freeh
 /** What a guard's error means; every other error as it is. */
 export function guardError(error: unknown): unknown {
   if (!(error instanceof PostgresError) || error.sqlstate !== '22P02') return error;
-  const state = /"(ZF01[01])\. /.exec(error.message)?.[1] as GuardState | undefined;
+  const state = /(ZF01[01])\. /.exec(error.message)?.[1] as GuardState | undefined;
   return state === undefined
     ? error
     : new PostgresError({ code: state, message: meanings[state] }, error.statementsBefore);

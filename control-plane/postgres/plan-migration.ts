@@ -65,7 +65,7 @@ export function planMigration({ lanes, applied, frame, ...input }: PlanInput): M
     if (pending.length > 0 && mustMove(lane, input.bookkeeping, frame, files))
       return { files, message, alone: undefined, more: true };
     for (const file of pending) {
-      if (!file.up.transaction || file.program !== null)
+      if (!file.up.transaction || file.program?.up === true)
         return { files, message, alone: { lane: lane.name, file }, more: true };
       message += cleanState(frame, lane.name);
       const text = textOf(file.up.statements);
@@ -85,7 +85,8 @@ export function planUndo({ lanes, applied, frame }: PlanInput, undo: readonly Mi
   let message = opening(frame, ledgerGuard(applied.length));
   for (const lane of lanes) {
     for (const { file, down } of doomedOf(lane, applied, undo)) {
-      if (!down.transaction) return { files, message, alone: { lane: lane.name, file }, more: true };
+      if (!down.transaction || file.program?.down === true)
+        return { files, message, alone: { lane: lane.name, file }, more: true };
       message += cleanState(frame, lane.name);
       const text = textOf(down.statements);
       files.push({ lane: lane.name, name: file.name, text, offset: message.length, hasLines: down.made !== true });

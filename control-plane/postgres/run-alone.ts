@@ -1,8 +1,6 @@
-// Owns one file that cannot be part of a message, because it must stand outside of a transaction or asks the database, from the lock to its row in the ledger. The lock is the session's: there is no
-// transaction that could hold it, and it goes with the backend when that is killed.
+// Owns one file that cannot be part of a message, because it must stand outside of a transaction or asks the database, from the lock
+// to its row in the ledger. The lock is the session's: there is no transaction that could hold it, and it goes with the backend.
 import type { Session } from '../../platform/postgres/session.ts';
-import type { MigrationFile } from '../migration-files/migration-file.ts';
-import { runProgram } from '../migration-files/run-program.ts';
 import { guardError, ledgerMovedOn } from './guards.ts';
 import { placeError } from './place-error.ts';
 import {
@@ -14,6 +12,7 @@ import {
   searchPathOf,
 } from './plan-migration.ts';
 import { readLedger } from './read-ledger.ts';
+import { runAsking } from './run-asking.ts';
 import { runStatements } from './run-statements.ts';
 
 /** @throws PostgresError ZF010 when another worker was faster */
@@ -28,11 +27,9 @@ export async function runAlone(
   await session.query(`select pg_catalog.pg_advisory_lock(${migrationLockId})`, [], { signal });
   try {
     if ((await readLedger(session, frame.bookkeeping)).applied.length !== expected) throw ledgerMovedOn();
-    if (direction === 'up' && alone.file.program !== null) {
-      await runAsking(session, alone.file, clean, alone.lane, (text) =>
-        session.script(text + recordAlone(alone, direction, frame, expected)),
-      );
-      return;
+    if (alone.file.program?.[direction] === true) {
+      const asking = { ...alone, direction, frame, clean, signal };
+      return await runAsking(session, asking, recordAlone(alone, direction, frame, expected));
     }
     const script = direction === 'up' ? alone.file.up : alone.file.down;
     if (script !== null) {
@@ -52,29 +49,6 @@ export async function runAlone(
   } finally {
     if (session.usable) await session.query(`select pg_catalog.pg_advisory_unlock(${migrationLockId})`);
   }
-}
-
-/** What a program asks and what it makes are one transaction, unless it says that what it makes must stand outside of one. */
-async function runAsking(
-  session: Session,
-  file: MigrationFile,
-  clean: string,
-  lane: string,
-  record: (text: string) => Promise<void>,
-): Promise<void> {
-  await session.begin();
-  const made = await runProgram(file, {
-    query: (text, params) => session.query<unknown>(text, params),
-    script: (text) => session.script(text),
-  });
-  if (made.transaction) {
-    await record(`${made.statements.join('\n;\n')}\n;\n`);
-    return session.commit();
-  }
-  await session.commit();
-  const { name } = file;
-  await runStatements(session, { lane, file: name, name, statements: made.statements, hasLines: false, clean }, {});
-  return record('');
 }
 
 /** As cleanState of plan-migration.ts, for the session. */

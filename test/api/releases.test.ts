@@ -202,7 +202,10 @@ describe('a builder file', () => {
     const folder = await readEntries('tenant', [...files, program], (entry, shorthands) => ({
       up: entry.name === program.name ? empty : makes.up,
       down: null,
-      program: entry.name === program.name ? { path: '/folder/6_p.js', shorthands: {} } : null,
+      program:
+        entry.name === program.name
+          ? { entry: entry.name, sources: { [entry.name]: entry.text }, shorthands: {}, up: true, down: false }
+          : null,
       contractRequires: null,
       shorthands,
     }));

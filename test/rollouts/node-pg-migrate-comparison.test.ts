@@ -13,6 +13,7 @@ import type { Lane } from '../../control-plane/migration-files/migration-file.ts
 import { readLane } from '../../control-plane/migration-files/read-folder.ts';
 import { createTenantDatabases, type TenantDatabases } from '../../control-plane/postgres/tenant-database.ts';
 import { tenantCluster } from '../support/clusters.ts';
+import { migrateOptions } from '../support/lanes.ts';
 import { readSchemaObjects } from '../support/schema-objects.ts';
 import { laneFolder, openTenantCluster, quietLog, type TenantCluster } from '../support/tenant-cluster.ts';
 
@@ -60,7 +61,7 @@ async function commandLine(id: DatabaseId, ...words: string[]): Promise<string> 
   return stdout;
 }
 
-const itsRunner = (id: DatabaseId) =>
+const itsRunner = (id: DatabaseId, more: { direction?: 'up' | 'down'; count?: number } = {}) =>
   runner({
     databaseUrl: urlOf(id),
     dir: folder,
@@ -69,6 +70,7 @@ const itsRunner = (id: DatabaseId) =>
     migrationsTable: 'pgmigrations',
     migrationLoaderStrategies: [{ extensions: ['.sql'], loader: 'sql' }],
     log: () => {},
+    ...more,
   });
 
 const objectsOf = (id: DatabaseId) => readSchemaObjects({ ...cluster.server, database: namesOf(id).database });
@@ -92,6 +94,19 @@ test('with pairs of files: the same schema as by its runner, which finds nothing
   expect(await itsRunner(ours)).toEqual([]);
 }, 60_000);
 
+test('M14 the ways back: the same schema as by its runner, also where they ask the database', async () => {
+  const [ours, theirs] = [await cluster.makeDatabase(), await cluster.makeDatabase()];
+  const last = lane.files.findIndex((file) => file.name === '012_later-features') + 1;
+  const kept = lane.files.findIndex((file) => file.down === null) + 1;
+  const upTo = (files: number) => ({ ...lane, files: lane.files.slice(0, files) });
+  const databases = withLane(lane);
+  await databases.migrate(ours, upTo(last), migrateOptions());
+  await databases.migrate(ours, upTo(kept), migrateOptions({ direction: 'down', undo: lane.files }));
+  await itsRunner(theirs, { count: last });
+  expect(await itsRunner(theirs, { direction: 'down', count: last - kept })).toHaveLength(last - kept);
+  expect(await objectsOf(ours)).toEqual(await objectsOf(theirs));
+}, 60_000);
+
 test('files are read in its order, under the names it writes down, with the ways back that it knows', () => {
   expect(lane.files.map((file) => file.name)).toEqual([
     '001_shorthands-and-types',
@@ -104,6 +119,8 @@ test('files are read in its order, under the names it writes down, with the ways
     '008_plain',
     '009_pair',
     '010_program',
+    '011_asks-and-imports',
+    '012_later-features',
     '1700000000000_epoch',
     '20260101000000000_utc',
   ]);

@@ -7,6 +7,7 @@ import { readDirectives } from '../../control-plane/migration-files/directives.t
 import { laneHash } from '../../control-plane/migration-files/lane-hash.ts';
 import type { Lane } from '../../control-plane/migration-files/migration-file.ts';
 import { readLane } from '../../control-plane/migration-files/read-folder.ts';
+import { runProgram } from '../../control-plane/migration-files/run-program.ts';
 import { defaultBookkeeping } from '../../control-plane/postgres/bookkeeping-table.ts';
 import { type AppliedFile, fileAt, planMigration } from '../../control-plane/postgres/plan-migration.ts';
 
@@ -63,6 +64,56 @@ test.each([
 ])('%s with %j is refused by name', async (name, text, why) => {
   write(name, text);
   await expect(load()).rejects.toMatchObject({ code: 'migration_invalid', message: expect.stringContaining(why) });
+});
+
+describe('a program that asks the database', () => {
+  const asks = 'export const up = async (pgm) => { await pgm.db.query("select 1"); };';
+  test('is kept with what it imports, whatever becomes of the folder', async () => {
+    fs.mkdirSync(path.join(folder, 'names'));
+    write('names/table.ts', "import more from '../names/more.json';\nexport const table: string = more.table;");
+    write('names/more.json', '{ "table": "made" }');
+    write(
+      '20260101000000000_a.ts',
+      `import { table } from './names/table';\nexport const up = async (pgm) => {
+      const [{ n }] = await pgm.db.select('select 1 as n'); pgm.createTable(table + n, { id: 'id' }); };`,
+    );
+    const [file] = (await load()).files;
+    expect(Object.keys(file?.program?.sources ?? {}).sort()).toEqual([
+      '20260101000000000_a.ts',
+      'names/more.json',
+      'names/table.ts',
+    ]);
+    fs.rmSync(folder, { recursive: true });
+    const stored = JSON.parse(JSON.stringify(file)) as NonNullable<typeof file>;
+    const database = { query: async () => ({ rows: [{ n: 7 }], rowCount: 1 }), script: async () => {} };
+    const made = await runProgram(stored, 'up', database);
+    expect(made.statements.join('')).toContain('CREATE TABLE "made7"');
+    fs.mkdirSync(folder);
+  });
+
+  test.each([
+    ['a file named while it runs', `const at = './names/' + 'x'; require(at + '.js');\n${asks}`, 'did not come along'],
+    ['more than a release keeps', `import './big.js';\n${asks}`, 'a release cannot keep that'],
+  ])('is refused by name where it imports %s', async (_, text, why) => {
+    fs.mkdirSync(path.join(folder, 'names'));
+    write('names/x.js', 'module.exports = 1;');
+    write('names/big.js', `// ${'x'.repeat(1_100_000)}`);
+    write('20260101000000000_a.js', text.replace('./big', './names/big'));
+    await expect(load()).rejects.toMatchObject({ code: 'migration_invalid', message: expect.stringContaining(why) });
+  });
+
+  test('two databases share nothing that it keeps', async () => {
+    write(
+      '20260101000000000_a.js',
+      `let seen = 0;\nexport const up = async (pgm) => { await pgm.db.query('select 1'); seen += 1; pgm.sql('select ' + seen); };`,
+    );
+    const [file] = (await load()).files;
+    const database = { query: async () => ({ rows: [], rowCount: 0 }), script: async () => {} };
+    for (const _ of [1, 2])
+      expect((await runProgram(file as NonNullable<typeof file>, 'up', database)).statements.join('')).toContain(
+        'select 1',
+      );
+  });
 });
 
 test('a directive counts at the head of the file or of a section, and nowhere in a text', async () => {
