@@ -131,6 +131,13 @@ export const fleetFaults = {
     check: 'Finish the expand rollout and the deployment of the runtimes first; the message names who is behind.',
     who: 'dba',
   },
+  release_behind: {
+    kind: 'conflict',
+    title: 'The release is older than the databases',
+    cause: 'Databases of the selection hold everything of this release and more; a migration only goes forward.',
+    check: 'Name a newer release, or go back with `freehold fleet rollback --to <release>`.',
+    who: 'dba',
+  },
   not_reversible: {
     kind: 'conflict',
     title: 'The release declares no way back',

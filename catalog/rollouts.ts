@@ -1,6 +1,7 @@
 // Owns the queries on rollouts themselves. Whoever decides about one locks its row first: people, workers and the driver take
 // turns there, so a pause holds from the next claim on. Every change of state leaves its event in the same transaction.
 import { type Selectable, sql } from 'kysely';
+import type { Fault } from '../platform/errors.ts';
 import { catalogFault } from './errors.ts';
 import { type EventType, writeEvent } from './events.ts';
 import type { RolloutsTable } from './fleet-schema.ts';
@@ -44,15 +45,21 @@ export async function runningRollouts(db: CatalogDb): Promise<RolloutRow[]> {
 export async function refuseSecondRollout(tx: CatalogTx, lane: string): Promise<void> {
   // Two that begin at once take turns: the second one sees the row of the first.
   await sql`select pg_advisory_xact_lock(hashtext('freehold rollouts of ' || ${lane}))`.execute(tx);
-  const held = await tx
+  const held = await unfinishedRollout(tx, lane);
+  if (held !== undefined) throw held;
+}
+
+/** What a second rollout of the lane would be refused with now; undefined: there is none. */
+export async function unfinishedRollout(db: CatalogDb, lane: string): Promise<Fault | undefined> {
+  const held = await db
     .selectFrom('rollouts')
     .select(['id', 'state'])
     .where('lane', '=', lane)
     .where('state', 'in', unfinishedRolloutStates)
     .executeTakeFirst();
-  if (held === undefined) return;
+  if (held === undefined) return undefined;
   const text = `Another rollout of the lane ${lane} is ${held.state}. Wait for it, or resume or abort it.`;
-  throw catalogFault('rollout_in_progress', text, { extra: { rollout_id: held.id } });
+  return catalogFault('rollout_in_progress', text, { extra: { rollout_id: held.id } });
 }
 
 /** @throws Fault rollout_not_in_state */

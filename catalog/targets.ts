@@ -18,6 +18,8 @@ export type Target = {
   /** Of the lane; null where it has none of its files. */
   version: string | null;
   hash: string | null;
+  /** Fenced: its tenant is suspended or deleted, and nobody gets in. */
+  closed: boolean;
 };
 
 /** Nothing is selected by nothing: then it is the whole fleet, warm databases too. */
@@ -31,7 +33,8 @@ export async function selectTargets(db: CatalogDb, lane: string, selection: Sele
   const warmToo = isWholeFleet(selection) || selection.databases !== undefined;
   const found = await sql<Target>`
     select d.id as "databaseId", d.tenant_id as "tenantId", t.slug, t.state, d.cluster_id as "clusterId",
-      c.name as "clusterName", d.lanes -> ${lane}::text ->> 'version' as version, d.lanes -> ${lane}::text ->> 'hash' as hash
+      c.name as "clusterName", d.lanes -> ${lane}::text ->> 'version' as version, d.lanes -> ${lane}::text ->> 'hash' as hash,
+      d.fenced as closed
     from databases d join clusters c on c.id = d.cluster_id left join tenants t on t.id = d.tenant_id
     where (d.state = 'claimed' or (d.state = 'warm' and ${warmToo}))
       and ${sql.join(conditions.length === 0 ? [sql`true`] : conditions, sql` and `)}

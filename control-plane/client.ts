@@ -14,6 +14,7 @@ import type { Plan } from './api/present/plan.ts';
 import type { Reconciler } from './api/present/reconciler.ts';
 import type { Rollout, RolloutInFull, RolloutView } from './api/present/rollout.ts';
 import type { RolloutMember } from './api/present/rollout-member.ts';
+import type { RolloutPlanView } from './api/present/rollout-plan.ts';
 import type { RuntimeInstance } from './api/present/runtime-instance.ts';
 import type { SigningKeyView } from './api/present/signing-key.ts';
 import type { TargetGroup } from './api/present/target-group.ts';
@@ -57,6 +58,7 @@ export type {
   Rollout,
   RolloutInFull,
   RolloutMember,
+  RolloutPlanView,
   RolloutView,
   RuntimeInstance,
   SigningKeyView,

@@ -16,6 +16,7 @@ import { releaseRoutes } from './routes/releases.ts';
 import { rolloutChangeRoutes } from './routes/rollout-changes.ts';
 import { rolloutEventRoutes } from './routes/rollout-events.ts';
 import { rolloutMemberRoutes } from './routes/rollout-members.ts';
+import { rolloutPlanRoutes } from './routes/rollout-plans.ts';
 import { rolloutRoutes } from './routes/rollouts.ts';
 import { signingKeyRoutes } from './routes/signing-keys.ts';
 import { targetGroupRoutes } from './routes/target-groups.ts';
@@ -35,6 +36,7 @@ export const adminRoutes: readonly AdminRoute[] = [
   ...fleetStatusRoutes,
   ...fleetQueryRoutes,
   ...targetGroupRoutes,
+  ...rolloutPlanRoutes,
   ...rolloutRoutes,
   ...rolloutChangeRoutes,
   ...rolloutMemberRoutes,

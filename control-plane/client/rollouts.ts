@@ -5,6 +5,7 @@ import type { z } from '@hono/zod-openapi';
 import type { JsonClient } from '../../platform/http/json-client.ts';
 import type { Rollout, RolloutInFull, RolloutView } from '../api/present/rollout.ts';
 import type { RolloutMember } from '../api/present/rollout-member.ts';
+import type { RolloutPlanView } from '../api/present/rollout-plan.ts';
 import type { TargetGroup } from '../api/present/target-group.ts';
 import type { newRolloutSchema } from '../api/routes/rollouts.ts';
 import type { newTargetGroupSchema, targetGroupChangeSchema } from '../api/routes/target-groups.ts';
@@ -29,6 +30,17 @@ export function rolloutsOf(http: JsonClient, get: Get, change: Change) {
   return {
     ...listOf(get)<Rollout, { state?: Rollout['state'] | undefined; lane?: string | undefined }>('/v1/rollouts'),
     get: read,
+    /** What it would do and what stands against it; begins nothing. */
+    plan: async (rollout: NewRollout, { sql = false }: { sql?: boolean } = {}) =>
+      (
+        await http.send<RolloutPlanView>({
+          method: 'POST',
+          path: '/v1/rollouts/plan',
+          query: { sql },
+          body: rollout,
+          repeatable: true,
+        })
+      ).body,
     /** Safe to lose the answer of: the request is repeated under its Idempotency-Key, a new one unless given. */
     create: async (rollout: NewRollout, { idempotencyKey = randomUUID() }: { idempotencyKey?: string } = {}) => {
       const headers = { 'idempotency-key': idempotencyKey };

@@ -11,6 +11,12 @@ export function laneHash(files: readonly { name: string; hash: string }[]): stri
   return hash.digest('hex');
 }
 
+/** The hash of each beginning, from the first file to all of them: where a database on its way may stand. */
+export function beginningHashes(files: readonly { name: string; hash: string }[]): string[] {
+  const hash = createHash('sha256');
+  return files.map((file) => hash.update(`${file.name}:${file.hash}\n`).copy().digest('hex'));
+}
+
 /** Where a database stands, by the files that are applied, in any order. */
 export function versionsOf(applied: readonly { lane: string; name: string; hash: string }[]): LaneVersions {
   const versions: LaneVersions = {};

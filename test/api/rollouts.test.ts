@@ -55,7 +55,7 @@ afterAll(() => plane.close());
 
 describe('a rollout through the API', () => {
   test('begun, worked at once, followed to its end; in the list, in full, member by member', async () => {
-    const name = await release('create table one (id int)');
+    const name = await release('create table one (id int)', 'first');
     const begun = await dba().rollouts.create({});
     expect(begun).toMatchObject({ kind: 'migrate', release: name, state: 'running', moves_head: true, members: 6 });
     expect(begun.waves.map((wave) => wave.name)).toEqual(['canary', 'first tenth', 'the rest']);
@@ -71,6 +71,55 @@ describe('a rollout through the API', () => {
     expect(few.data.map((member) => member.cluster.name)).toEqual(['one', 'one', 'one']);
     const audit = await dba().audit.page({ target_id: begun.id });
     expect(audit.data.map((entry) => entry.action)).toEqual(['rollout.create']);
+  });
+
+  test('a plan tells all and begins nothing: clusters, versions, waves, files with their SQL, what it took before', async () => {
+    await dba().targetGroups.create({
+      name: 'night',
+      selection: { slugs: ['fleet-0'] },
+      maintenance_window: { days: [3], from: '02:00', to: '04:00' },
+    });
+    const before = await rolloutsInAll();
+    const name = await release('alter table one add column planned int');
+    const plan = await plane.client('viewer').rollouts.plan({}, { sql: true });
+    expect(plan).toMatchObject({
+      release: { name },
+      databases: 6,
+      already_there: 0,
+      moves_head: true,
+      versions: [{ databases: 6 }],
+      refusals: [],
+      estimate: { ms: null, reason: expect.stringContaining('first wave') },
+      files: [{ databases: 6, statements: ['alter table one add column planned int'] }],
+    });
+    expect(plan.clusters.map((cluster) => [cluster.name, cluster.databases]).sort()).toEqual([
+      ['one', 3],
+      ['two', 3],
+    ]);
+    const night = plan.waves.at(-1);
+    expect(night).toMatchObject({ group: 'night', tenants: ['fleet-0'], opens_at: expect.stringContaining('T02:00') });
+    expect(plan.waves.slice(0, -1).flatMap((wave) => wave.tenants)).not.toContain('fleet-0');
+    const bad = { release: 'nope', selection: { plans: ['teem'] }, policy: { probe: 'drop table x' } };
+    const refused = await dba().rollouts.plan(bad);
+    expect(refused.refusals.map(({ code }) => code)).toEqual([
+      'policy_invalid',
+      'selection_invalid',
+      'release_not_found',
+    ]);
+    expect(await rolloutsInAll()).toBe(before);
+    await dba().targetGroups.delete('night', { version: 1 });
+    const { id } = await dba().rollouts.create({ selection: { slugs: ['fleet-1'] } });
+    await ended(id);
+    expect((await dba().rollouts.plan({})).estimate).toMatchObject({
+      ms: expect.any(Number),
+      reason: expect.stringContaining('1 databases'),
+    });
+    const back = await dba().rollouts.plan({ kind: 'rollback', release: 'latest' });
+    expect(back).toMatchObject({ databases: 0, refusals: [], estimate: { ms: 0 } });
+    await ended((await dba().rollouts.create({})).id);
+    expect((await dba().rollouts.plan({ release: 'first' })).refusals.map(({ code }) => code)).toEqual([
+      'release_behind',
+    ]);
   });
 
   test('M13 with nobody behind it ends where it begins, without a member', async () => {
@@ -241,6 +290,17 @@ describe('bad input: a code, the next step, nothing begun', () => {
     ['an exec that commits', { kind: 'exec', statement: 'commit' }, 'statement_refused', /not allowed/],
     ['an exec that does not parse', { kind: 'exec', statement: 'selec 1' }, 'statement_refused', /line 1/],
     ['a probe that writes', { policy: { probe: 'delete from one' } }, 'policy_invalid', /probe/],
+    ['a wave of nobody', { policy: { waves: [{ size: '0' }] } }, 'policy_invalid', /waves\/0/],
+    ['a wave of two kinds', { policy: { waves: [{}] } }, 'policy_invalid', /either/],
+    ['a window in the past', { policy: { waves: [{ size: '1', window }] } }, 'policy_invalid', /in the past/],
+    ['a budget that can never hold', { policy: { budget: { lock_wait_ms: 0 } } }, 'policy_invalid', /lock_wait_ms/],
+    ['a release that is behind', { release: 'first' }, 'release_behind', /use a rollback/],
+    [
+      'a rollback over a file without a way back',
+      { kind: 'rollback', release: 'first' },
+      'not_reversible',
+      /no way back/,
+    ],
   ])('%s', async (_, body, code, text) => {
     const before = await rolloutsInAll();
     const problem = (await post(body)) as { code: string; detail: string };

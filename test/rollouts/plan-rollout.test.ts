@@ -10,7 +10,7 @@ import { rolloutPolicySchema, type Selection } from '../../catalog/rollout-polic
 import { selectTargets } from '../../catalog/targets.ts';
 import { laneHash } from '../../control-plane/migration-files/lane-hash.ts';
 import type { Lane, MigrationFile } from '../../control-plane/migration-files/migration-file.ts';
-import { planRollout, type RolloutRequest } from '../../control-plane/rollouts/look/plan-rollout.ts';
+import { lookAtPlan, planRollout, type RolloutRequest } from '../../control-plane/rollouts/look/plan-rollout.ts';
 import { registerRelease } from '../../control-plane/rollouts/start/register-release.ts';
 import { createCatalog } from '../support/catalog.ts';
 import { testLog } from '../support/installation.ts';
@@ -242,6 +242,23 @@ describe('a plan', () => {
     ['a slug that nobody has', { selection: { slugs: ['none'] } }, 'selection_invalid'],
     ['nobody', { selection: { tiers: ['dedicated'] } }, 'selection_empty'],
     ['a wave of two kinds', { policy: rolloutPolicySchema.parse({ waves: [{}] }) }, 'policy_invalid'],
+    ['a wave of nobody', { policy: rolloutPolicySchema.parse({ waves: [{ size: '0%' }] }) }, 'policy_invalid'],
+    [
+      'a window in the past',
+      { policy: rolloutPolicySchema.parse({ waves: [{ size: '1', window: { not_after: '2020-01-01T00:00:00Z' } }] }) },
+      'policy_invalid',
+    ],
+    [
+      'a budget that can never hold',
+      { policy: rolloutPolicySchema.parse({ budget: { lock_wait_ms: 0 } }) },
+      'policy_invalid',
+    ],
+    [
+      'a rule that can never be judged',
+      { kind: 'exec', statement: 'select 1', policy: rolloutPolicySchema.parse({ budget: { error_rate: 0.1 } }) },
+      'policy_invalid',
+    ],
+    ['an exec that cannot run in a transaction', { kind: 'exec', statement: 'vacuum' }, 'statement_refused'],
     ['a probe that writes', { policy: rolloutPolicySchema.parse({ probe: 'delete from x' }) }, 'policy_invalid'],
     ['a probe that does not parse', { policy: rolloutPolicySchema.parse({ probe: 'select (' }) }, 'policy_invalid'],
     ['an exec of nothing', { kind: 'exec', statement: ' ' }, 'statement_refused'],
@@ -278,8 +295,30 @@ describe('a plan', () => {
   });
 
   test('M14 a rollback is refused where a file declares no way back', async () => {
-    await register(laneOf(file(1), file(2), file(3, { contractRequires: '2' }), file(4, { down: null })));
-    await expect(plan({ kind: 'rollback', release: '1' })).rejects.toMatchObject({ code: 'not_reversible' });
+    const four = laneOf(file(1), file(2), file(3, { contractRequires: '2' }), file(4, { down: null }));
+    await register(four);
+    // Nobody holds the fourth yet: the way back of the second is declared.
+    expect((await plan({ kind: 'rollback', release: '1' })).members).toHaveLength(4);
+    await addTenant('ahead', four);
+    const refused = { code: 'not_reversible', message: expect.stringMatching(/4_step.*ahead/) };
+    await expect(plan({ kind: 'rollback', release: '1' })).rejects.toMatchObject(refused);
+    await expect(plan({ release: '2', selection: { slugs: ['ahead'] } })).rejects.toMatchObject({
+      code: 'release_behind',
+      message: expect.stringContaining('use a rollback'),
+    });
+    expect((await plan({ kind: 'rollback', release: '4' })).members).toEqual([]);
+  });
+
+  test('every refusal is told, not only the first', async () => {
+    const window = { not_after: '2020-01-01T00:00:00Z' };
+    const policy = rolloutPolicySchema.parse({ waves: [{ size: '0' }, { size: '5', window }], probe: 'select (' });
+    const { refusals } = await lookAtPlan(catalog.db, request({ policy, release: 'nope' }));
+    expect(refusals.map(({ code, message }) => [code, message.split(':')[0]])).toEqual([
+      ['policy_invalid', 'waves/0'],
+      ['policy_invalid', 'waves/1'],
+      ['policy_invalid', 'probe'],
+      ['release_not_found', 'The lane tenant has no release nope.'],
+    ]);
   });
 
   test('M05 a database that holds what no release begins with is not touched', async () => {

@@ -1,7 +1,7 @@
 // Maintenance windows in local time, over midnight and over the change to summer time.
 import { expect, test } from 'vitest';
 import { maintenanceWindowSchema } from '../../catalog/maintenance-window.ts';
-import { isOpen } from '../../control-plane/rollouts/drive/windows.ts';
+import { isOpen, nextOpening, windowProblem } from '../../control-plane/rollouts/drive/windows.ts';
 
 const window = (input: object) => maintenanceWindowSchema.parse(input);
 
@@ -37,4 +37,25 @@ test.each([
 
 test('no window is always open', () => {
   expect(isOpen(null, new Date(0))).toBe(true);
+});
+
+test.each([
+  ['now, where it is open', { days: [2], from: '22:00', to: '23:00' }, '2026-11-24T22:30:00Z'],
+  ['later this week', { days: [5], from: '22:00', to: '23:00' }, '2026-11-27T22:00:00.000Z'],
+  ['in the zone', { timezone: 'Europe/Zurich', days: [0], from: '02:00', to: '03:00' }, '2026-11-29T01:00:00.000Z'],
+  ['not before it is agreed', { not_before: '2026-12-05T20:15:00Z' }, '2026-12-05T20:15:00.000Z'],
+])('opens %s', (_, input, at) => {
+  expect(nextOpening(window(input), new Date('2026-11-24T22:30:00Z'))).toEqual(new Date(at));
+});
+
+test('a window in the past, and one whose days and hours are outside of its dates, never open', () => {
+  const now = new Date('2026-11-24T22:30:00Z');
+  expect(windowProblem(window({ not_after: '2026-11-24T22:30:00Z' }), now)).toContain('in the past');
+  // A Wednesday, and a window of Fridays.
+  const dates = { not_before: '2026-11-25T00:00:00Z', not_after: '2026-11-26T00:00:00Z' };
+  expect(windowProblem(window({ ...dates, days: [5], from: '01:00', to: '02:00' }), now)).toContain('never open');
+  expect(windowProblem(window({ ...dates, days: [3], from: '01:00', to: '02:00' }), now)).toBeUndefined();
+  // The hour that the change to summer time leaves out, on that one day.
+  const change = { timezone: 'Europe/Zurich', not_before: '2027-03-28T00:00:00Z', not_after: '2027-03-28T12:00:00Z' };
+  expect(windowProblem(window({ ...change, days: [0], from: '02:10', to: '02:50' }), now)).toContain('never open');
 });

@@ -15,7 +15,7 @@ import { countsOfRollouts } from '../../../catalog/rollout-progress.ts';
 import { noMembers } from '../../../catalog/rollout-waves.ts';
 import { listRollouts, nameReleases } from '../../../catalog/rollouts.ts';
 import { holdTargetGroups } from '../../../catalog/target-groups.ts';
-import { planRollout, type RolloutRequest } from '../../rollouts/look/plan-rollout.ts';
+import { planRollout } from '../../rollouts/look/plan-rollout.ts';
 import { createRollout } from '../../rollouts/start/create-rollout.ts';
 import { idempotencyHeader, idempotencyOf } from '../idempotency-key.ts';
 import { idParam } from '../input-shapes.ts';
@@ -41,8 +41,8 @@ export const newRolloutSchema = z
   })
   .openapi('NewRollout');
 
-/** What a plan, a creation and an estimate may be refused for. */
-export const rolloutFaults = [
+/** What a creation may be refused for, and what a plan names as its refusals. */
+const rolloutFaults = [
   'release_not_found',
   'selection_invalid',
   'selection_empty',
@@ -51,13 +51,10 @@ export const rolloutFaults = [
   'statement_refused',
   'contract_refused',
   'not_reversible',
+  'release_behind',
   'release_history_changed',
   'rollout_in_progress',
 ] as const;
-
-export function requestOf(body: z.output<typeof newRolloutSchema>): RolloutRequest {
-  return body;
-}
 
 /** The groups that it stands on: none may go away before it exists. */
 function groupsNamed({ group }: Selection, { waves }: RolloutPolicy): string[] {
@@ -96,7 +93,7 @@ export const rolloutRoutes: readonly AdminRoute[] = [
         body.lane,
         async (tx) => {
           await holdTargetGroups(tx, groupsNamed(body.selection, body.policy));
-          return planRollout(tx, requestOf(body));
+          return planRollout(tx, body);
         },
         { id, idempotency },
       );

@@ -80,7 +80,8 @@ async function followFleet(
   { hash }: Lane,
   waves: readonly WaveWithCounts[],
 ): Promise<number> {
-  const last = waves.at(-1);
+  // Not the hours of somebody else's group: a new tenant does not wait for them.
+  const last = waves.findLast((wave) => wave.maintenance_window === null) ?? waves.at(-1);
   if (last === undefined) return 0;
   // Whom a list of databases names was known at the beginning.
   if (rollout.selection.databases !== undefined) return 0;

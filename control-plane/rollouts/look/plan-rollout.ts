@@ -1,23 +1,27 @@
-// Owns the plan of a rollout: whom it touches, in which waves, and why it may not begin. Reads the catalog and no database, so
-// it costs the same for ten tenants and ten thousand, and may run inside of the transaction that creates the rollout.
+// Owns the plan of a rollout: whom it touches, in which waves, and every reason why it may not begin. Reads the catalog and no
+// database, so it costs the same for ten tenants and ten thousand, and may run inside of the transaction that creates the rollout.
 import { checkSelection } from '../../../catalog/check-selection.ts';
 import { catalogFault } from '../../../catalog/errors.ts';
 import type { RolloutKind } from '../../../catalog/fleet-schema.ts';
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
-import { findRelease, type ReleaseLane, type ReleaseRow, readLane } from '../../../catalog/releases.ts';
+import { findRelease, type ReleaseRow } from '../../../catalog/releases.ts';
 import type { RolloutPolicy, Selection } from '../../../catalog/rollout-policy.ts';
 import { isWholeFleet, selectTargets, type Target } from '../../../catalog/targets.ts';
-import { laneHash } from '../../migration-files/lane-hash.ts';
+import { type Fault, isFault } from '../../../platform/errors.ts';
+import { nextOpening } from '../drive/windows.ts';
 import type { PlannedRollout } from '../start/create-rollout.ts';
+import { policyRefusals } from './policy-refusals.ts';
+import { approvingGroups, readGroups } from './read-groups.ts';
 import {
-  refuseBadPolicy,
   refuseBadStatement,
+  refuseBeyond,
   refuseContract,
   refuseOneWay,
   refuseStrangers,
   runtimesBefore,
 } from './refusals.ts';
 import { spreadWaves } from './spread-waves.ts';
+import { type Stand, standsBy } from './where-they-stand.ts';
 
 export type RolloutRequest = {
   kind: RolloutKind;
@@ -31,29 +35,53 @@ export type RolloutRequest = {
 
 export type RolloutPlan = PlannedRollout & {
   release: ReleaseRow | null;
+  selected: readonly Target[];
   targets: readonly Target[];
+  /** Of no meaning for an exec. */
+  standOf: (target: Target) => Stand;
   alreadyThere: number;
+  /** Nobody gets into them; they are left out. */
+  closed: number;
+  approvalGroups: readonly string[];
+  /** Of each wave with a window, the next time it is open. */
+  opensAt: readonly (Date | null)[];
   warnings: { code: string; message: string }[];
+  /** Why it may not begin: all that can be said, the first one first. */
+  refusals: readonly Fault[];
 };
 
 /** @throws Fault with the codes of catalog/fleet-errors.ts: nothing is written before all of them have passed */
 export async function planRollout(db: CatalogDb, request: RolloutRequest): Promise<RolloutPlan> {
+  const plan = await lookAtPlan(db, request);
+  if (plan.refusals[0] !== undefined) throw plan.refusals[0];
+  return plan;
+}
+
+/** Does not throw what a rollout is refused for: it collects. */
+export async function lookAtPlan(db: CatalogDb, request: RolloutRequest): Promise<RolloutPlan> {
   const { kind, lane, statement, selection, policy } = request;
-  await refuseBadPolicy(policy);
-  await checkSelection(db, selection, true);
-  const selected = await selectTargets(db, lane, selection);
-  if (selected.length === 0)
-    throw catalogFault('selection_empty', 'No tenant and no warm database matches the selection.');
-  const release = kind === 'exec' ? null : await findRelease(db, lane, request.release);
-  if (kind === 'exec') {
-    if (statement === null) throw catalogFault('statement_refused', 'An exec needs a statement.');
-    await refuseBadStatement(statement);
+  const now = new Date();
+  const refusals: Fault[] = await policyRefusals(policy, request, now);
+  const unlessRefused = collectInto(refusals);
+  await unlessRefused(() => checkSelection(db, selection, true), undefined);
+  const selected = await unlessRefused(() => selectTargets(db, lane, selection), []);
+  if (selected.length === 0 && refusals.length === 0)
+    refusals.push(catalogFault('selection_empty', 'No tenant and no warm database matches the selection.'));
+  const release = kind === 'exec' ? null : await unlessRefused(() => findRelease(db, lane, request.release), null);
+  if (kind === 'exec') await unlessRefused(() => refuseBadStatement(statement), undefined);
+  const standOf = release === null ? () => ({ at: 'there' }) as const : await standsBy(db, release);
+  const wanted = selected.filter((target) => isWanted(kind, target, standOf));
+  const targets = wanted.filter((target) => !target.closed);
+  if (release !== null) await unlessRefused(() => refuseStrangers(targets, release, standOf), undefined);
+  if (release !== null && kind === 'migrate') {
+    await unlessRefused(() => refuseBeyond(targets, release, standOf), undefined);
+    const fleet = release.contract_requires === null ? [] : await selectTargets(db, lane, {});
+    await unlessRefused(() => refuseContract(db, release, fleet), undefined);
   }
-  const targets =
-    release === null
-      ? selected.filter(({ tenantId }) => tenantId !== null)
-      : await toMove(db, request, release, selected);
-  const { waves, waveOf } = spreadWaves(targets, policy.waves, await groupsOf(db, lane, policy));
+  if (kind === 'rollback') await unlessRefused(() => refuseOneWay(targets, standOf), undefined);
+  const groups = await unlessRefused(() => readGroups(db, lane, policy), new Map());
+  const { waves, waveOf } = spreadWaves(targets, policy.waves, groups);
+  const approvalGroups = approvingGroups(groups, targets);
   return {
     kind,
     lane,
@@ -63,62 +91,55 @@ export async function planRollout(db: CatalogDb, request: RolloutRequest): Promi
     movesHead: kind !== 'exec' && isWholeFleet(selection),
     selection,
     policy,
-    approvalRequired: await needsApproval(db, lane, targets),
+    approvalRequired: approvalGroups.length > 0,
+    approvalGroups,
     waves,
+    opensAt: waves.map(({ maintenance_window: window }) => (window === null ? null : nextOpening(window, now))),
     members: targets.map((target) => ({
       databaseId: target.databaseId,
       tenantId: target.tenantId,
       clusterId: target.clusterId,
       wave: waveOf.get(target) ?? 0,
     })),
+    selected,
     targets,
-    alreadyThere: selected.length - targets.length,
-    warnings: release === null ? [] : await warningsOf(db, release),
+    standOf,
+    alreadyThere: selected.length - wanted.length,
+    closed: wanted.length - targets.length,
+    warnings: [...closedWarning(wanted.length - targets.length), ...(await runtimeWarning(db, release))],
+    refusals,
   };
 }
 
-/** Those that are not at the release yet. */
-async function toMove(db: CatalogDb, { kind, lane }: RolloutRequest, release: ReleaseRow, selected: readonly Target[]) {
-  const target = await readLane(db, release.id);
-  const targets = selected.filter(({ hash }) => hash !== release.hash);
-  if (kind === 'rollback') {
-    refuseOneWay(await readLane(db, (await findRelease(db, lane, 'latest')).id), target);
-    return targets;
-  }
-  refuseStrangers(targets, release, beginningsOf(target));
-  await refuseContract(db, release, await selectTargets(db, lane, {}));
-  return targets;
+/** @returns what the act gives, or the other where it is refused; the refusal is kept */
+function collectInto(refusals: Fault[]) {
+  return async <T>(act: () => T | Promise<T>, other: T): Promise<T> => {
+    try {
+      return await act();
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      refusals.push(error);
+      return other;
+    }
+  };
 }
 
-/** The lane hash of every beginning of a release: where a database on its way may stand. */
-function beginningsOf(lane: ReleaseLane): Set<string> {
-  return new Set(lane.files.map((_, end) => laneHash(lane.files.slice(0, end + 1))));
+/** A statement is for tenants; what stands behind a rollback's release has nothing to undo. */
+function isWanted(kind: RolloutKind, target: Target, standOf: (target: Target) => Stand): boolean {
+  if (kind === 'exec') return target.tenantId !== null;
+  const { at } = standOf(target);
+  return kind === 'rollback' ? at === 'beyond' || at === 'strange' : at !== 'there';
 }
 
-async function groupsOf(db: CatalogDb, lane: string, { waves }: RolloutPolicy): Promise<Map<string, Set<string>>> {
-  const groups = new Map<string, Set<string>>();
-  for (const { group } of waves) {
-    if (group === undefined || groups.has(group)) continue;
-    const members = await selectTargets(db, lane, { group });
-    groups.set(group, new Set(members.map((member) => member.databaseId)));
-  }
-  return groups;
+function closedWarning(closed: number): RolloutPlan['warnings'] {
+  if (closed === 0) return [];
+  const message = `${closed} databases are closed, their tenants are suspended or deleted; they are left out, and a later rollout takes them.`;
+  return [{ code: 'databases_closed', message }];
 }
 
-/** A group that says so needs a second person for every rollout that touches one of its tenants. */
-async function needsApproval(db: CatalogDb, lane: string, targets: readonly Target[]): Promise<boolean> {
-  const touched = new Set(targets.map((target) => target.databaseId));
-  const groups = await db.selectFrom('target_groups').select('name').where('approval', '=', true).execute();
-  for (const { name } of groups) {
-    const members = await selectTargets(db, lane, { group: name });
-    if (members.some((member) => touched.has(member.databaseId))) return true;
-  }
-  return false;
-}
-
-async function warningsOf(db: CatalogDb, release: ReleaseRow): Promise<RolloutPlan['warnings']> {
-  const refusing = release.lane === 'tenant' ? await runtimesBefore(db, release.version) : [];
+async function runtimeWarning(db: CatalogDb, release: ReleaseRow | null): Promise<RolloutPlan['warnings']> {
+  const refusing = release?.lane === 'tenant' ? await runtimesBefore(db, release.version) : [];
   if (refusing.length === 0) return [];
-  const message = `${refusing.length} live runtimes will refuse migrated tenants, their range ends before ${release.version}: ${refusing.join(', ')}.`;
+  const message = `${refusing.length} live runtimes will refuse migrated tenants, their range ends before ${release?.version}: ${refusing.join(', ')}.`;
   return [{ code: 'runtimes_refuse', message }];
 }
