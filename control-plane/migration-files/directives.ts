@@ -29,7 +29,7 @@ export function readDirectives(content: string): Directives {
       atHead = true;
       behindCode = undefined;
     }
-    const said = /^\s*(?:--|\/\/)\s*freehold:\s*(.*?)\s*$/i.exec(text)?.[1];
+    const said = /^\s*(?:--|\/\/)\s*freehold:(.*)$/i.exec(text)?.[1]?.trim();
     if (said !== undefined && hear(found, said, index + 1) && !atHead) behindCode ??= index + 1;
   }
   if (behindCode !== undefined) throw misplaced(behindCode);
@@ -67,5 +67,6 @@ function withoutLiterals(content: string): string {
   );
 }
 
+/** One that does not end reaches to the end of the text: to look for an end again from each of many would take for ever. */
 const lexemes =
-  /(?:--|\/\/)[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\[\s\S])*`|(\$(?:[A-Za-z_]\w*)?\$)[\s\S]*?\1/g;
+  /(?:--|\/\/)[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|'(?:[^'\\]|\\[\s\S]?)*(?:'|$)|"(?:[^"\\\n]|\\.?)*(?:"|$|(?=\n))|`(?:[^`\\]|\\[\s\S]?)*(?:`|$)|(\$(?:[A-Za-z_]\w*)?\$)[\s\S]*?(?:\1|$)/g;

@@ -1,6 +1,7 @@
 // Owns reading SQL with PostgreSQL's own parser (libpg-query, version 18): where each statement stands and what it is. A text
 // that does not parse is told with line and column before any database is touched.
 import { hasSqlDetails, loadModule, parseSync } from 'libpg-query';
+import { placesOf } from './text-places.ts';
 
 export type SqlStatement = {
   /** The parser's name of it, as CreateStmt, IndexStmt, AlterTableStmt. */
@@ -16,9 +17,6 @@ export type SqlStatement = {
   readonly offset: number;
 };
 
-/** Both 1-based; columns count characters. */
-export type Place = { readonly line: number; readonly column: number };
-
 export class SqlSyntaxError extends Error {
   /** Both 1-based. */
   readonly line: number;
@@ -31,58 +29,78 @@ export class SqlSyntaxError extends Error {
   }
 }
 
+/** A file of this size takes a second; one with more is data, and belongs elsewhere. */
+const statementsMax = 20_000;
+/** The parser's time grows with the square of how many comments are open at once: 0.3 s at 5,000. */
+const openCommentsMax = 5_000;
+/** The parser's message quotes what it did not understand, to the end of the text. */
+const messageMax = 300;
+
 /** In order. @throws SqlSyntaxError */
 export async function parseSql(text: string): Promise<SqlStatement[]> {
   await loadModule(); // 1.3 MB of WebAssembly, once in a process
-  if (!/[^\s;]/.test(withoutComments(text))) return []; // the module does not take a text without a statement
-  const bytes = Buffer.from(text, 'utf8');
-  const { stmts = [] } = parsed(text, bytes);
+  if (endOfBlank(text, 0, true) === text.length) return []; // the module does not take a text without a statement
+  refuseOpenComments(text);
+  const { stmts = [] } = parsed(text);
+  const places = placesOf(text);
+  if (stmts.length > statementsMax) {
+    const { line, column } = places.at(stmts[statementsMax]?.stmt_location ?? 0);
+    throw new SqlSyntaxError(`more than ${statementsMax} statements; split the file`, line, column);
+  }
   return stmts.map(({ stmt, stmt_location: start = 0, stmt_len: length }) => {
-    const end = length === undefined ? bytes.length : start + length;
-    const raw = bytes.toString('utf8', start, end);
-    const lead = leadOf(raw);
+    const from = endOfBlank(text, places.offset(start), false);
+    const end = length === undefined ? text.length : places.offset(start + length);
     const [kind, node] = Object.entries(stmt ?? {})[0] ?? ['', {}];
-    const before = bytes.toString('utf8', 0, start) + raw.slice(0, lead);
-    return {
-      kind,
-      node: node as Record<string, unknown>,
-      text: raw.slice(lead).trimEnd(),
-      ...endOf(before),
-      offset: before.length,
-    };
+    const said = text.slice(from, end).trimEnd();
+    return { kind, node: node as Record<string, unknown>, text: said, ...places.ofOffset(from), offset: from };
   });
 }
 
 type Parsed = { stmts?: { stmt?: object; stmt_location?: number; stmt_len?: number }[] };
 
-function parsed(text: string, bytes: Buffer): Parsed {
+function parsed(text: string): Parsed {
   try {
     return parseSync(text) as Parsed;
   } catch (error) {
     if (!hasSqlDetails(error)) throw error;
-    const before = bytes.toString('utf8', 0, Math.max(0, error.sqlDetails?.cursorPosition ?? 0));
-    const { line, column } = endOf(before);
-    throw new SqlSyntaxError(error.message, line, column);
+    const { line, column } = placesOf(text).at(Math.max(0, error.sqlDetails?.cursorPosition ?? 0));
+    throw new SqlSyntaxError(error.message.slice(0, messageMax), line, column);
   }
 }
 
-/** Of a `location` in a node: the parser counts bytes. */
-export function placeAt(text: string, location: number): Place {
-  return endOf(Buffer.from(text, 'utf8').toString('utf8', 0, location));
+/** Behind white space and comments, which the parser counts to the statement after them. By hand: a pattern takes for ever on some. */
+function endOfBlank(text: string, from: number, alsoSemicolons: boolean): number {
+  const blank = alsoSemicolons ? /[\s;]*/y : /\s*/y;
+  for (let at = from; ; ) {
+    blank.lastIndex = at;
+    at += blank.exec(text)?.[0].length ?? 0;
+    if (text.startsWith('--', at)) {
+      const end = text.indexOf('\n', at);
+      at = end < 0 ? text.length : end;
+    } else if (text.startsWith('/*', at)) at = endOfComment(text, at);
+    else return at;
+  }
 }
 
-function endOf(before: string): Place {
-  return { line: before.split('\n').length, column: before.length - before.lastIndexOf('\n') };
+/** Strings are not told apart: so many of these marks stand in none. */
+function refuseOpenComments(text: string): void {
+  let open = 0;
+  for (const { 0: mark, index } of text.matchAll(/\/\*|\*\//g)) {
+    open = mark === '/*' ? open + 1 : Math.max(0, open - 1);
+    if (open <= openCommentsMax) continue;
+    const { line, column } = placesOf(text).ofOffset(index);
+    throw new SqlSyntaxError('comments nest too deep, or do not end', line, column);
+  }
 }
 
-/** The parser counts white space and comments before a statement to it. */
-function leadOf(raw: string): number {
-  return (
-    /^(?:\s|--[^\n]*(?:\n|$)|\/\*(?:[^*/]|\*(?!\/)|\/(?!\*)|\/\*(?:[^*]|\*(?!\/))*\*\/)*\*\/)*/.exec(raw)?.[0].length ??
-    0
-  );
-}
-
-function withoutComments(text: string): string {
-  return text.replace(/--[^\n]*|\/\*(?:[^*/]|\*(?!\/)|\/(?!\*)|\/\*(?:[^*]|\*(?!\/))*\*\/)*\*\//g, '');
+/** They nest. One that does not end is the parser's to refuse. */
+function endOfComment(text: string, from: number): number {
+  const mark = /\/\*|\*\//g;
+  mark.lastIndex = from;
+  let depth = 0;
+  for (let found = mark.exec(text); found !== null; found = mark.exec(text)) {
+    depth += found[0] === '/*' ? 1 : -1;
+    if (depth === 0) return mark.lastIndex;
+  }
+  return text.length;
 }

@@ -25,10 +25,10 @@ export async function readSqlFile({ up, down }: SqlSource, directives: Directive
   return { up: upScript, down: downScript ?? null, program: null, contractRequires };
 }
 
-/** As node-pg-migrate cuts it (its sqlMigration): without the comment, everything is "up". */
+/** As node-pg-migrate cuts it (its sqlMigration), line by line: without the comment, everything is "up". */
 function sections(content: string): { up: string; down?: string } {
-  const up = content.search(/^\s*--[\s-]*up\s+migration/im);
-  const down = content.search(/^\s*--[\s-]*down\s+migration/im);
+  const up = content.search(/^[^\S\n]*--(?:[^\S\n]|-)*up[^\S\n]+migration/im);
+  const down = content.search(/^[^\S\n]*--(?:[^\S\n]|-)*down[^\S\n]+migration/im);
   const cut = (from: number, to: number) =>
     content.slice(0, from).replace(/[^\n]/g, '') + content.slice(from, to < from ? undefined : to);
   return {

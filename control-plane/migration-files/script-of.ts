@@ -4,6 +4,9 @@ import type { MigrationScript } from './migration-file.ts';
 import { parseSql, type SqlStatement, SqlSyntaxError } from './parse-sql.ts';
 import { transactionProblem } from './transaction-rules.ts';
 
+/** Characters, all statements together: 1,000 statements over 2,000 lines stay far below. */
+const linesMax = 4_000_000;
+
 /** Undefined where the text holds no statement. @throws Error that names line and remedy; the caller knows the file */
 export async function scriptOf(text: string, noTransaction: boolean): Promise<MigrationScript | undefined> {
   const statements = await parsedStatements(text);
@@ -18,6 +21,9 @@ export async function scriptOf(text: string, noTransaction: boolean): Promise<Mi
     throw new Error(`line ${nameless.line}: give the index a name, so that one left invalid by a failure can be found`);
   }
   if (noTransaction) {
+    // Each carries its line as empty ones before it.
+    if (statements.reduce((lines, { line }) => lines + line, 0) > linesMax)
+      throw new Error('it is too long for a file that runs statement by statement; split it');
     const placed = statements.map(({ line, text }) => '\n'.repeat(line - 1) + text);
     return { transaction: false, statements: placed };
   }

@@ -1,12 +1,13 @@
 // Owns linting a lane: every file in the light of those before it, with squawk and with rules of our own on PostgreSQL's parser.
 // Promises one finding for one cause, in the order of the files and lines.
 import type { WrittenFile, WrittenLane, WrittenSql } from '../migration-files/migration-file.ts';
-import { parseSql, placeAt, type SqlStatement } from '../migration-files/parse-sql.ts';
+import { parseSql, type SqlStatement } from '../migration-files/parse-sql.ts';
+import { type Place, type Places, placesOf } from '../migration-files/text-places.ts';
 import { findInAlterTable } from './find/alter-table.ts';
 import { findBoundaries } from './find/boundaries.ts';
 import { concerns, findBySquawk, squawkMessages } from './find/by-squawk.ts';
 import type { Found, Look, Search } from './find/look.ts';
-import { findOnTablesInUse } from './find/tables-in-use.ts';
+import { findOnTablesInUse, madeBy } from './find/tables-in-use.ts';
 import type { Finding } from './rule.ts';
 import { type RuleId, rules } from './rules.ts';
 import { SchemaSoFar } from './schema-so-far.ts';
@@ -70,44 +71,58 @@ async function lintUp(
   serverMajor: number,
 ): Promise<Finding[]> {
   const bySquawk = await findBySquawk(sql.text, statements, serverMajor);
-  const findings: Finding[] = [];
-  for (const statement of statements) {
-    const look = lookAt(statement, statements, context);
-    findings.push(...searches.flatMap((search) => search(look)).map((each) => findingOf(sql, statement, each)));
-    for (const { rule, ...place } of bySquawk.filter((each) => each.statement === statement)) {
+  const record = recorder(sql);
+  for (const look of looksAt(statements, context)) {
+    const { statement } = look;
+    for (const each of searches.flatMap((search) => search(look))) record.found(statement, each);
+    for (const { rule, ...place } of bySquawk.get(statement) ?? []) {
       const names = concerns(rule, statement);
       if (names.length > 0 && names.every(look.isNew)) continue;
       if (rule === 'ban-drop-not-null' && look.isContract) continue;
-      findings.push(placed(sql, place, rule, squawkMessages[rule] ?? ''));
+      record.at(place, rule, squawkMessages[rule] ?? '');
     }
     context.schema.note(statement, context.file);
   }
-  return findings.sort((a, b) => a.line - b.line || a.column - b.column);
+  return record.findings.sort((a, b) => a.line - b.line || a.column - b.column);
 }
 
 /** It undoes what "up" has made: only what reaches beyond the schema is looked for. */
 function lintDown(sql: WrittenSql, statements: readonly SqlStatement[], context: Context): Finding[] {
-  return statements.flatMap((statement) =>
-    findBoundaries(lookAt(statement, statements, context))
-      .filter(({ rule }) => rules[rule].alsoDown === true)
-      .map((each) => findingOf(sql, statement, each)),
-  );
+  const record = recorder(sql);
+  for (const look of looksAt(statements, context)) {
+    for (const each of findBoundaries(look)) if (rules[each.rule].alsoDown === true) record.found(look.statement, each);
+  }
+  return record.findings;
 }
 
-function lookAt(statement: SqlStatement, statements: readonly SqlStatement[], { newFrom, ...look }: Context): Look {
+function* looksAt(statements: readonly SqlStatement[], { newFrom, ...look }: Context): Generator<Look> {
   const isNew = (name: string) => (look.schema.madeIn(name) ?? -1) >= newFrom;
-  return { ...look, statement, statements, isNew };
+  const madeHere = new Map<string, number>();
+  for (const [index, statement] of statements.entries()) {
+    const made = madeBy(statement);
+    if (made !== undefined) madeHere.set(made, index);
+  }
+  for (const [index, statement] of statements.entries())
+    yield { ...look, statement, index, count: statements.length, madeHere, isNew };
 }
 
-function findingOf(sql: WrittenSql, statement: SqlStatement, { rule, message, location }: Found): Finding {
-  return placed(sql, location === undefined ? statement : placeAt(sql.text, location), rule, message);
-}
+/** Of one rule in one file: who breaks it so often has read it by then. */
+const sameRuleMax = 100;
 
-function placed(
-  { entry, generated }: WrittenSql,
-  { line, column }: { line: number; column: number },
-  rule: RuleId,
-  message: string,
-): Finding {
-  return { file: entry, line, column, generated, rule, ...textsOf(rule), message, waived: null, history: false };
+function recorder(sql: WrittenSql) {
+  const { entry: file, generated } = sql;
+  const findings: Finding[] = [];
+  const counts = new Map<RuleId, number>();
+  let places: Places | undefined;
+  const at = ({ line, column }: Place, rule: RuleId, message: string) => {
+    const count = (counts.get(rule) ?? 0) + 1;
+    counts.set(rule, count);
+    if (count > sameRuleMax) return;
+    findings.push({ file, line, column, generated, rule, ...textsOf(rule), message, waived: null, history: false });
+  };
+  const found = (statement: SqlStatement, { rule, message, location }: Found) => {
+    places ??= placesOf(sql.text);
+    at(location === undefined ? statement : places.at(location), rule, message);
+  };
+  return { findings, at, found };
 }

@@ -4,13 +4,14 @@ import type { SqlStatement } from '../migration-files/parse-sql.ts';
 import { child, items, type Node, nameOf, strings, tableOf, text } from './ast.ts';
 import { type ColumnType, typeOf } from './column-type.ts';
 
-type Check = { table: string; column: string; validated: boolean };
-
 export class SchemaSoFar {
   /** Table, view, index, type or function → the file that made it. */
   readonly #madeIn = new Map<string, number>();
   readonly #types = new Map<string, ColumnType>();
-  readonly #checks = new Map<string, Check>();
+  /** CHECK (column IS NOT NULL): table.constraint → table.column. */
+  readonly #checks = new Map<string, string>();
+  /** table.column of checks that are validated. */
+  readonly #notNull = new Set<string>();
   /** Constraints by name → where they were added. */
   readonly #added = new Map<string, number>();
 
@@ -24,9 +25,7 @@ export class SchemaSoFar {
 
   /** PostgreSQL skips the reading of the table for such a column. */
   isKnownNotNull(table: string, column: string): boolean {
-    return [...this.#checks.values()].some(
-      (check) => check.table === table && check.column === column && check.validated,
-    );
+    return this.#notNull.has(`${table}.${column}`);
   }
 
   constraintAddedIn(table: string, constraint: string): number | undefined {
@@ -86,18 +85,18 @@ export class SchemaSoFar {
       this.#types.set(`${table}.${text(command, 'name')}`, type);
     }
     if (command.subtype === 'AT_AddConstraint') this.#noteConstraint(table, child(definition, 'Constraint'), file);
-    if (command.subtype === 'AT_ValidateConstraint') {
-      const check = this.#checks.get(`${table}.${text(command, 'name')}`);
-      if (check !== undefined) check.validated = true;
-    }
-    if (command.subtype === 'AT_DropConstraint') this.#checks.delete(`${table}.${text(command, 'name')}`);
+    const check = this.#checks.get(`${table}.${text(command, 'name')}`);
+    if (check !== undefined && command.subtype === 'AT_ValidateConstraint') this.#notNull.add(check);
+    if (check !== undefined && command.subtype === 'AT_DropConstraint') this.#notNull.delete(check);
   }
 
   #noteConstraint(table: string, constraint: Node, file: number): void {
     const key = `${table}.${text(constraint, 'conname')}`;
     this.#added.set(key, file);
     const column = columnNotNull(constraint);
-    if (column !== undefined) this.#checks.set(key, { table, column, validated: constraint.skip_validation !== true });
+    if (column === undefined) return;
+    this.#checks.set(key, `${table}.${column}`);
+    if (constraint.skip_validation !== true) this.#notNull.add(`${table}.${column}`);
   }
 }
 

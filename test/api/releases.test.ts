@@ -92,6 +92,12 @@ describe('what is refused, with nothing made', () => {
 
   test.each<[code: string, files: Sent[], more: object, expected: object]>([
     ['release_history_changed', [{ ...first, text: `${first.text} ` }, second], {}, { detail: /1_tasks was edited/ }],
+    [
+      'release_history_changed',
+      [{ ...first, text: first.text.replaceAll('\n', '\r\n') }],
+      {},
+      { detail: /1_tasks was edited/ },
+    ],
     ['release_history_changed', [second], {}, { detail: /1_tasks was released before and is missing/ }],
     ['release_history_changed', [first, { ...second, name: '2_other.up.sql' }], {}, { detail: /2_title was renamed/ }],
     ['release_history_changed', [...third('select 1;', '0_x.sql')], {}, { detail: /0_x comes before 1_tasks/ }],

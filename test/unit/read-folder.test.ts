@@ -203,3 +203,31 @@ describe('a plan', () => {
     expect(fileAt(plan, 5)).toBeUndefined();
   });
 });
+
+describe('a text made to be slow', () => {
+  // Each took minutes or never ended where a pattern or a position was looked for again from every place.
+  const n = 200_000;
+  test.each<[what: string, text: string, why: string | undefined]>([
+    ['comments that do not end', `select 1; ${'/*'.repeat(n)}`, 'comments nest too deep'],
+    ['empty comments', `${'--\n'.repeat(n)}select 1;`, undefined],
+    ['empty lines', `${'\n'.repeat(n)}select 1;`, undefined],
+    ['quotes and backslashes', `select 1; ${"'\\".repeat(n)}`, 'line 1, column'],
+    ['blanks in a directive', `-- freehold: allow a: ${' '.repeat(n)}x\nselect 1;`, undefined],
+    ['many statements', 'select 1;\n'.repeat(n), 'more than 20000 statements'],
+    ['many statements beside wide characters', "select 'ü';\n".repeat(15_000), undefined],
+    [
+      'many statements without a transaction',
+      `-- freehold: no-transaction\n${'select 1;\n'.repeat(15_000)}`,
+      'split it',
+    ],
+    ['a deep expression', `select 1${'+1'.repeat(n)};`, 'Lane tenant'],
+    ['deep parentheses', `select ${'('.repeat(n)}1`, 'memory exhausted'],
+  ])('%s is read or refused at once, and the parser goes on', { timeout: 20_000 }, async (_, text, why) => {
+    write('20260101000000000_a.sql', text);
+    if (why === undefined) expect((await load()).files).toHaveLength(1);
+    else
+      await expect(load()).rejects.toMatchObject({ code: 'migration_invalid', message: expect.stringContaining(why) });
+    write('20260101000000000_a.sql', 'select 1;');
+    expect((await load()).files).toHaveLength(1);
+  });
+});

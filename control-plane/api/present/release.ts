@@ -114,9 +114,11 @@ export function presentReleaseDetail(row: ReleaseOfList, files: readonly Release
   };
 }
 
-/** The texts are those of today's rules; a rule that is gone keeps those it was stored with. */
-function presentFinding({ file, line, column, generated, rule, severity, message, waived, ...stored }: LintFinding) {
-  const { why, remedy, example } = isRule(rule) ? rules[rule] : stored;
+const noTexts = { why: 'This rule is no longer there.', remedy: '', example: '' };
+
+/** The texts are those of today's rules. */
+function presentFinding({ file, line, column, generated, rule, severity, message, waived }: LintFinding): LintFinding {
+  const { why, remedy, example } = isRule(rule) ? rules[rule] : noTexts;
   return { file, line, column, generated, rule, severity, message, why, remedy, example, waived };
 }
 

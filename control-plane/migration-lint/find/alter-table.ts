@@ -29,7 +29,7 @@ function inCommand(look: Look, table: string, command: Node): Found[] {
     case 'AT_AddConstraint':
       return inConstraint(table, child(definition, 'Constraint'));
     case 'AT_ValidateConstraint':
-      return look.schema.constraintAddedIn(table, name) === look.file && look.statements.length > 1
+      return look.schema.constraintAddedIn(table, name) === look.file && look.count > 1
         ? [{ rule: 'validate-in-same-file', message: `${name} of ${table} is validated in the file that adds it.` }]
         : [];
     case 'AT_AlterColumnType':

@@ -177,7 +177,7 @@ function bodyOf(options: readonly { node: Node }[]): string {
 }
 
 function withoutLiterals(code: string): string {
-  return code.replace(/--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'/g, ' ');
+  return code.replace(/--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|'[^']*(?:'|$)/g, ' ');
 }
 
 /** The core lane is Freehold's own and makes them. */

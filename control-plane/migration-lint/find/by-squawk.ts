@@ -1,26 +1,35 @@
 // Owns what squawk finds in a text, laid on the statements of PostgreSQL's parser: which of our rules it is, and whether it is about
 // something that is new in this release, which squawk cannot know.
 import type { SqlStatement } from '../../migration-files/parse-sql.ts';
+import type { Place } from '../../migration-files/text-places.ts';
 import { child, items, strings, tableOf, text } from '../ast.ts';
 import { type RuleId, rules } from '../rules.ts';
 import { runSquawk } from '../run-squawk.ts';
 import { squawkRules } from '../squawk-rules.ts';
 
-export type SquawkFound = { rule: RuleId; statement: SqlStatement; line: number; column: number };
+export type SquawkFound = { rule: RuleId; line: number; column: number };
 
-/** @throws SquawkUnavailable */
+/** By the statement it is in. @throws SquawkUnavailable */
 export async function findBySquawk(
   sql: string,
   statements: readonly SqlStatement[],
   serverMajor: number,
-): Promise<SquawkFound[]> {
-  const found: SquawkFound[] = [];
-  for (const { rule: name, line, column } of await runSquawk(sql, serverMajor)) {
+): Promise<Map<SqlStatement, SquawkFound[]>> {
+  const found = new Map<SqlStatement, SquawkFound[]>();
+  const byPlace = (await runSquawk(sql, serverMajor)).sort(comparePlaces);
+  let at = -1;
+  for (const { rule: name, ...place } of byPlace) {
+    while (at + 1 < statements.length && comparePlaces(statements[at + 1] as SqlStatement, place) <= 0) at++;
     const rule = squawkRules[name] ?? null;
-    const statement = statements.findLast((each) => each.line < line || (each.line === line && each.column <= column));
-    if (rule !== null && statement !== undefined) found.push({ rule, statement, line, column });
+    const statement = statements[at];
+    if (rule === null || statement === undefined) continue;
+    found.set(statement, [...(found.get(statement) ?? []), { rule, ...place }]);
   }
   return found;
+}
+
+function comparePlaces(a: Place, b: Place): number {
+  return a.line - b.line || a.column - b.column;
 }
 
 /** Of a rule about what is in use: names of which one must be in use. No name: take it as in use. */

@@ -5,8 +5,11 @@ import type { SchemaSoFar } from '../schema-so-far.ts';
 
 export type Look = {
   readonly statement: SqlStatement;
-  /** All of the file, in order. */
-  readonly statements: readonly SqlStatement[];
+  /** Its place in the file, and how many there are. */
+  readonly index: number;
+  readonly count: number;
+  /** View, table or function → the place of the last statement of the file that makes it. */
+  readonly madeHere: ReadonlyMap<string, number>;
   /** Position of the file in the lane. */
   readonly file: number;
   readonly lane: string;

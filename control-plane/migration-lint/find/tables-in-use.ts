@@ -1,4 +1,5 @@
 // Owns finding, outside of ALTER TABLE, what locks, empties or takes away something that an application is using.
+import type { SqlStatement } from '../../migration-files/parse-sql.ts';
 import { child, items, type Node, nameOf, strings, tableOf, text } from '../ast.ts';
 import type { RuleId } from '../rules.ts';
 import type { Found, Look } from './look.ts';
@@ -85,12 +86,15 @@ function inDrop(look: Look, node: Node): Found[] {
 }
 
 /** DROP and CREATE of a view or function in one file replace it: nobody meets the moment between. */
-function isMadeAgain({ statement, statements }: Look, name: string): boolean {
-  return statements.slice(statements.indexOf(statement) + 1).some(({ kind, node }) => {
-    if (kind === 'ViewStmt') return tableOf(child(node, 'view')) === name;
-    if (kind === 'CreateTableAsStmt') return tableOf(child(child(node, 'into'), 'rel')) === name;
-    return kind === 'CreateFunctionStmt' && nameOf(strings(node, 'funcname')) === name;
-  });
+function isMadeAgain({ index, madeHere }: Look, name: string): boolean {
+  return (madeHere.get(name) ?? -1) > index;
+}
+
+/** What a DROP before it may replace. */
+export function madeBy({ kind, node }: SqlStatement): string | undefined {
+  if (kind === 'ViewStmt') return tableOf(child(node, 'view'));
+  if (kind === 'CreateTableAsStmt') return tableOf(child(child(node, 'into'), 'rel'));
+  return kind === 'CreateFunctionStmt' ? nameOf(strings(node, 'funcname')) : undefined;
 }
 
 /** `{ Kind: {…} }` of any kind that DROP and RENAME take. */

@@ -7,9 +7,9 @@ import { findReleaseByHash } from '../../../catalog/releases.ts';
 import { isFault } from '../../../platform/errors.ts';
 import type { Log } from '../../../platform/log.ts';
 import type { WrittenLane } from '../../migration-files/migration-file.ts';
-import { type Finding, isBlocking } from '../../migration-lint/rule.ts';
+import { isBlocking } from '../../migration-lint/rule.ts';
 import { newestOf } from './accept-release.ts';
-import { findingsOf } from './lint-release.ts';
+import { findingsOf, keptOf } from './lint-release.ts';
 import { type Registration, registerRelease } from './register-release.ts';
 
 /** @throws Fault release_history_changed */
@@ -24,7 +24,7 @@ export async function registerFolder(db: CatalogDb, lane: WrittenLane, log: Log)
   return registration;
 }
 
-async function findingsToTell(db: CatalogDb, lane: WrittenLane, log: Log): Promise<Finding[]> {
+async function findingsToTell(db: CatalogDb, lane: WrittenLane, log: Log): Promise<object[]> {
   try {
     const findings = await findingsOf(db, lane, await newestOf(db, lane.name));
     const errors = findings.filter(isBlocking);
@@ -32,7 +32,7 @@ async function findingsToTell(db: CatalogDb, lane: WrittenLane, log: Log): Promi
       const shown = errors.map(({ file, line, rule }) => `${file}:${line} ${rule}`);
       log.warn({ lane: lane.name, findings: shown }, 'the folder breaks rules of the linter');
     }
-    return findings;
+    return keptOf(findings);
   } catch (error) {
     if (!isFault(error, 'linter_unavailable')) throw error;
     log.warn({ lane: lane.name, err: error }, 'the folder was not linted');
