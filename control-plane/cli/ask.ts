@@ -26,6 +26,22 @@ export async function confirmByName(cli: Cli, what: string, name: string, yes: b
   throw new CliError('The name does not match. Nothing was changed.', { exitCode: exitCodes.usage });
 }
 
+/** For what harms little: y is enough. @throws CliError when it is not said, or nobody can be asked */
+export async function confirmSimply(cli: Cli, question: string, yes: boolean | undefined): Promise<void> {
+  if (yes === true) return;
+  const { stdin, stderr } = cli.io;
+  if (!stdin.isTTY || !stderr.isTTY)
+    throw new CliError('Nobody can be asked here.', { next: ['Add --yes if that is meant.'] });
+  const prompt = readline.createInterface({ input: stdin, output: stderr });
+  prompt.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  try {
+    if (/^y(es)?$/i.test((await prompt.question(`${question} [y/N] `)).trim())) return;
+  } finally {
+    prompt.close();
+  }
+  throw new CliError('Nothing was begun.', { exitCode: exitCodes.usage });
+}
+
 /** The first line of stdin; on a terminal it is read without being shown. */
 export async function readSecret(cli: Cli, question: string): Promise<string> {
   const { stdin, stderr } = cli.io;

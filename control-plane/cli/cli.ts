@@ -16,6 +16,8 @@ export type Io = {
   /** What is said when Ctrl-C comes now; set by whoever has something under way. */
   farewell: (() => readonly string[]) | undefined;
   exitCode: ExitCode;
+  /** What a refusal by the server counts as; set by a command for which it means that nothing was begun. */
+  refusedCode?: ExitCode | undefined;
 };
 
 export type GlobalOptions = ProfileFlags & { json?: boolean; quiet?: boolean };

@@ -8,6 +8,7 @@ import { addClusters } from './commands/clusters.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addFleet } from './commands/fleet.ts';
 import { addFsck } from './commands/fsck.ts';
+import { addGroups } from './commands/groups.ts';
 import { addAudit, addMe, addReconcilers, addRuntimes } from './commands/installation.ts';
 import { addKeys } from './commands/keys.ts';
 import { addMigrations } from './commands/migrations.ts';
@@ -18,7 +19,7 @@ import { addSigningKeys } from './commands/signing-keys.ts';
 import { addStatus } from './commands/status.ts';
 import { addTenants } from './commands/tenants.ts';
 import { addTokens } from './commands/tokens.ts';
-import { exitCodeMeanings } from './exit-codes.ts';
+import { exitCodeMeanings, rolloutExitCodeMeanings } from './exit-codes.ts';
 
 export function createProgram(io: Io): Command {
   const program = new Command('freehold')
@@ -40,6 +41,7 @@ export function createProgram(io: Io): Command {
   addTenants(program, io);
   addClusters(program, io);
   addFleet(program, io);
+  addGroups(program, io);
   addOperations(program, io);
   addTokens(program, io);
   addMigrations(program, io);
@@ -58,13 +60,20 @@ export function createProgram(io: Io): Command {
   return program.addHelpText('after', helpEnd);
 }
 
+function codeLine({ code, meaning }: { code: number; meaning: string }): string {
+  return `  ${String(code).padEnd(5)} ${meaning}`;
+}
+
 const helpEnd = `
 Server and key, the first that is found:
   --url and --api-key, --profile, FREEHOLD_URL and FREEHOLD_API_KEY, FREEHOLD_PROFILE,
   data/profile.json of this clone (npm start writes it), ~/.config/freehold/profile.json
 
 Exit codes:
-${exitCodeMeanings.map(({ code, meaning }) => `  ${String(code).padEnd(5)} ${meaning}`).join('\n')}
+${exitCodeMeanings.map(codeLine).join('\n')}
+
+Exit codes of rollouts (freehold fleet migrate, rollback, exec, watch, …):
+${rolloutExitCodeMeanings.map(codeLine).join('\n')}
 
 NO_COLOR and FORCE_COLOR are respected; colours and live progress are for terminals only.
 `;

@@ -40,7 +40,8 @@ function tell(io: Io, program: Command, error: unknown): Io['exitCode'] {
   const flags = program.opts<{ url?: string; apiKey?: string; profile?: string; json?: boolean }>();
   const told = tellError(error, { paint: createPaint(io.stderr), json: flags.json === true, url: urlFor(io, flags) });
   io.stderr.write(told.text);
-  return told.exitCode;
+  const refused = error instanceof Error && error.name === 'ApiProblem';
+  return refused ? (io.refusedCode ?? told.exitCode) : told.exitCode;
 }
 
 function urlFor(io: Io, flags: { url?: string; apiKey?: string; profile?: string }): string | undefined {

@@ -72,8 +72,9 @@ export function labelsCell(labels: Readonly<Record<string, unknown>>): string {
 /** Green for what is well, yellow for what is under way, red for what needs somebody. */
 export function paintState(text: string, state: string, paint: Paint): string {
   if (/^(active|succeeded|healthy|ready|ok|done|live)$/.test(state)) return paint('green', text);
-  if (/^(failed|unreachable|revoked|error|not_ready|stopping)$/.test(state)) return paint('red', text);
-  if (/^(suspended|deleted|purged|retired|cancelled|gone|undone|notice)$/.test(state)) return paint('dim', text);
+  if (/^(failed|halted|unreachable|revoked|error|not_ready|stopping)$/.test(state)) return paint('red', text);
+  if (/^(suspended|deleted|purged|retired|cancelled|gone|undone|notice|skipped|aborted|noop)$/.test(state))
+    return paint('dim', text);
   return paint('yellow', text);
 }
 

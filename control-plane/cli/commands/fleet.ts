@@ -1,7 +1,10 @@
 // Owns the noun `freehold fleet`; each verb is a file of its own, fleet-<verb>.ts.
 import type { Command } from 'commander';
 import type { Io } from '../cli.ts';
+import { addFleetChanges } from './fleet-changes.ts';
+import { addFleetMigrate } from './fleet-migrate.ts';
 import { addFleetQuery } from './fleet-query.ts';
+import { addFleetRollouts } from './fleet-rollouts.ts';
 import { addFleetStatus } from './fleet-status.ts';
 
 export function addFleet(program: Command, io: Io): void {
@@ -11,4 +14,7 @@ export function addFleet(program: Command, io: Io): void {
     .description('All databases at once: where they stand, what they hold.');
   addFleetStatus(fleet, io);
   addFleetQuery(fleet, io);
+  addFleetMigrate(fleet, io);
+  addFleetRollouts(fleet, io);
+  addFleetChanges(fleet, io);
 }
