@@ -9,7 +9,7 @@ import { concerns, findBySquawk, squawkMessages } from './find/by-squawk.ts';
 import type { Found, Look, Search } from './find/look.ts';
 import { findOnTablesInUse, madeBy } from './find/tables-in-use.ts';
 import type { Finding } from './rule.ts';
-import { type RuleId, rules } from './rules.ts';
+import type { RuleId } from './rules.ts';
 import { SchemaSoFar } from './schema-so-far.ts';
 import { applyWaivers, textsOf } from './waivers.ts';
 
@@ -90,7 +90,7 @@ async function lintUp(
 function lintDown(sql: WrittenSql, statements: readonly SqlStatement[], context: Context): Finding[] {
   const record = recorder(sql);
   for (const look of looksAt(statements, context)) {
-    for (const each of findBoundaries(look)) if (rules[each.rule].alsoDown === true) record.found(look.statement, each);
+    for (const each of findBoundaries(look)) record.found(look.statement, each);
   }
   return record.findings;
 }

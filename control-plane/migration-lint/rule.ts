@@ -13,8 +13,6 @@ export type Rule = {
   readonly example: string;
   /** Says nothing about what the same release makes: nobody reads or writes it yet. */
   readonly existingOnly?: true;
-  /** Holds for the way down too. What takes away again what "up" has made is no finding there. */
-  readonly alsoDown?: true;
 };
 
 export type Finding = {

@@ -19,6 +19,7 @@ import { accessPage } from './access-page.ts';
 import { configPage } from './config-table.ts';
 import { errorsPage } from './errors-page.ts';
 import { composeHba } from './hba.ts';
+import { rulesPage } from './rules-page.ts';
 import { schemaDumps } from './schemas.ts';
 import { statesDiagram } from './states-diagram.ts';
 
@@ -47,6 +48,7 @@ export async function* generatedFiles(root: string): AsyncGenerator<{ file: stri
   yield { file: 'control-plane/api/openapi.json', text: `${JSON.stringify(openApiDocument(adminRoutes), null, 2)}\n` };
   yield { file: 'control-plane/api/ACCESS.md', text: accessPage(describeAccess(adminRoutes)) };
   yield { file: 'control-plane/cli/HELP.md', text: helpPages() };
+  yield { file: 'control-plane/migration-lint/RULES.md', text: rulesPage() };
   yield { file: 'deploy/pg_hba.conf', text: composeHba() };
   yield* schemaDumps(root);
 }
