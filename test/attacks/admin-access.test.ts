@@ -25,6 +25,7 @@ const fill: Record<string, string> = {
   cluster: newId('cluster'),
   operation: newId('operation'),
   api_key: newId('apiKey'),
+  release: newId('release'),
   rollout: newId('rollout'),
   group: 'no-such-group',
   plan: 'no-such-plan',
