@@ -64,10 +64,12 @@ export async function lookAtPlan(db: CatalogDb, request: RolloutRequest): Promis
   const refusals: Fault[] = await policyRefusals(policy, request, now);
   const unlessRefused = collectInto(refusals);
   await unlessRefused(() => checkSelection(db, selection, true), undefined);
-  const selected = await unlessRefused(() => selectTargets(db, lane, selection), []);
-  if (selected.length === 0 && refusals.length === 0)
+  const meant = await unlessRefused(() => selectTargets(db, lane, selection), []);
+  if (meant.length === 0 && refusals.length === 0)
     refusals.push(catalogFault('selection_empty', 'No tenant and no warm database matches the selection.'));
   const release = kind === 'exec' ? null : await unlessRefused(() => findRelease(db, lane, request.release), null);
+  // Without a release nobody can say where they stand in relation to it.
+  const selected = kind === 'exec' || release !== null ? meant : [];
   if (kind === 'exec') await unlessRefused(() => refuseBadStatement(statement), undefined);
   const standOf = release === null ? () => ({ at: 'there' }) as const : await standsBy(db, release);
   const wanted = selected.filter((target) => isWanted(kind, target, standOf));
