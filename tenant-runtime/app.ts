@@ -7,7 +7,8 @@ import { sqlEndpoint } from './endpoints/sql.ts';
 import { tenantEndpoint } from './endpoints/tenant.ts';
 import { type RateLimitDeps, rateLimits } from './rate-limits.ts';
 import type { TenantResolver } from './resolve-tenant.ts';
-import type { SchemaCache } from './rest/schema-cache.ts';
+import type { TenantSchema } from './rest/tenant-schema.ts';
+import type { SchemaStore } from './schema-store.ts';
 import type { TenantPools } from './tenant-pools.ts';
 
 export const sqlPath = '/v1/sql';
@@ -19,7 +20,8 @@ export type RuntimeAppDeps = {
   pools: TenantPools;
   graphql: Omit<GraphqlDeps, 'resolver'>;
   limits: Omit<RateLimitDeps, 'resolver'>;
-  schemas: SchemaCache;
+  /** Of the REST API. */
+  schemas: SchemaStore<TenantSchema>;
   /** Keys are known, and no stop was asked for. A catalog that is away does not make a runtime unready. */
   isReady(): boolean;
 };

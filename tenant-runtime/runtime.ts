@@ -21,13 +21,14 @@ import { createRuntimeApp, sqlPath } from './app.ts';
 import type { RuntimeConfig } from './config.ts';
 import { createGraphqlLoader } from './graphql/load-graphql-api.ts';
 import { createTenantResolver } from './resolve-tenant.ts';
-import { createSchemaCache } from './rest/schema-cache.ts';
+import { readSchema, restSchemasMax } from './rest/read-schema.ts';
 import { createRouteCache, type RouteCache } from './route-cache.ts';
 import { createRouteChanges, type RouteChanges } from './route-changes.ts';
 import { createRouteLoader } from './route-loader.ts';
 import { createRouteSnapshot } from './route-snapshot.ts';
 import { poolEvents, refusals, watchRuntime } from './runtime-metrics.ts';
 import { createSchemaGate } from './schema-gate.ts';
+import { createSchemaStore } from './schema-store.ts';
 import { createTenantPools, type TenantPools } from './tenant-pools.ts';
 import { createVerificationKeys, type VerificationKeys } from './verification-keys.ts';
 import { countByVersion, createVersionFigures } from './version-figures.ts';
@@ -138,7 +139,7 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
     pools,
     graphql: { api: graphql.load, batchMax: config.runtimeGraphqlBatchMax },
     limits: { counter, clientIpHeader: config.runtimeClientIpHeader, onRefused: refused },
-    schemas: createSchemaCache(clock),
+    schemas: createSchemaStore({ build: readSchema, schemasMax: restSchemasMax }),
     isReady: () => !state.draining && (state.ready || keys.stats().keys > 0),
   });
 

@@ -13,15 +13,16 @@ import { openApiOf } from '../rest/openapi.ts';
 import { checkProfile, contentType, parseAccept, parsePreferences, parseRange } from '../rest/preferences.ts';
 import { ofPostgres, RestError } from '../rest/rest-error.ts';
 import { asking, type RestRequest, type RestResult } from '../rest/rest-request.ts';
-import type { SchemaCache } from '../rest/schema-cache.ts';
 import { deleteRows, insertRows, putRow, readTable, updateRows } from '../rest/table-requests.ts';
+import type { TenantSchema } from '../rest/tenant-schema.ts';
 import type { Access } from '../route.ts';
+import type { SchemaStore } from '../schema-store.ts';
 import type { ServedRoute, TenantPools } from '../tenant-pools.ts';
 import { inTenantTransaction, requestContext } from '../tenant-transaction.ts';
 
 export const restPath = '/v1/rest';
 
-export type RestDeps = { resolver: TenantResolver; pools: TenantPools; schemas: SchemaCache };
+export type RestDeps = { resolver: TenantResolver; pools: TenantPools; schemas: SchemaStore<TenantSchema> };
 
 export function restEndpoint({ resolver, pools, schemas }: RestDeps) {
   return async (c: Context<EdgeEnv>): Promise<Response> => {
@@ -40,7 +41,7 @@ export function restEndpoint({ resolver, pools, schemas }: RestDeps) {
       try {
         return responseOf(await attempt());
       } catch (error) {
-        if (!mayBeStale(error) || !schemas.doubt(tenant.route.database.id, access)) throw error;
+        if (!mayBeStale(error) || !schemas.doubt(tenant.route.database.id)) throw error;
         return responseOf(await attempt());
       }
     } catch (error) {
@@ -98,14 +99,14 @@ function checkMayWrite({ claims }: TenantContext, request: RestRequest): void {
 }
 
 async function answerOf(
-  schemas: SchemaCache,
+  schemas: SchemaStore<TenantSchema>,
   session: Session,
   route: ServedRoute,
   access: Access,
   request: RestRequest,
   signal: AbortSignal,
 ): Promise<RestResult> {
-  const schema = await schemas.schemaOf(session, route, access, signal);
+  const schema = await schemas.find(route, access, session, { signal });
   const ask = asking(session, route.limits, signal);
   const { target, method } = request;
   if (target.kind === 'root') {

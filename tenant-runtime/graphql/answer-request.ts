@@ -8,20 +8,20 @@ import { PostgresError } from '../../platform/postgres/errors.ts';
 import type { Session } from '../../platform/postgres/session.ts';
 import type { TenantContext } from '../resolve-tenant.ts';
 import type { Route } from '../route.ts';
+import type { SchemaStore } from '../schema-store.ts';
 import type { ServedRoute, TenantPools } from '../tenant-pools.ts';
 import { inTenantTransaction, type RequestContext } from '../tenant-transaction.ts';
 import { executeOperation, OperationRefused } from './execute-operation.ts';
 import { type Answered, faultAnswer, isGraphqlFault, statementAnswer } from './graphql-answer.ts';
 import { type GraphqlRequest, type RequestRules, readGraphqlRequest } from './graphql-request.ts';
 import type { Operation, OperationReader } from './prepare-operation.ts';
-import type { SchemaStore } from './schema-store.ts';
 
 /** Two migrations may pass while one request is on its way; a third is not waited for. */
 const attemptsMax = 3;
 
 export type AnswerDeps = {
   pools: TenantPools;
-  schemas: SchemaStore;
+  schemas: SchemaStore<GraphQLSchema>;
   reader: OperationReader;
   rules: RequestRules;
   /** What the catalog says now. */

@@ -1,12 +1,12 @@
 // Owns the composition of the GraphQL API: what is made of what. It is loaded with the first request that needs it, since the
 // libraries below take a quarter of a second and some 30 MiB that a runtime without GraphQL need not spend.
 import type { Log } from '../../platform/log.ts';
+import { createSchemaStore } from '../schema-store.ts';
 import type { AnswerDeps } from './answer-request.ts';
 import { answerRequest } from './answer-request.ts';
 import { buildTenantSchema } from './build-schema.ts';
 import { type Answered, faultAnswer } from './graphql-answer.ts';
 import { createOperationReader, type OperationRules } from './prepare-operation.ts';
-import { createSchemaStore } from './schema-store.ts';
 
 export type GraphqlSettings = OperationRules & AnswerDeps['rules'] & { schemasMax: number };
 

@@ -1,6 +1,7 @@
 // Owns asking a database for its schema: one statement that answers with one document: tables, keys, functions, types of the
 // exposed schema, by names and expressions.
-import type { Session } from '../../platform/postgres/session.ts';
+import type { QueryOptions, Session } from '../../platform/postgres/session.ts';
+import type { Access } from '../route.ts';
 import { relationshipsOf } from './relationships.ts';
 import {
   type Column,
@@ -92,8 +93,11 @@ type SchemaDocument = {
   types: string[];
 };
 
-export async function readSchema(session: Session, signal: AbortSignal): Promise<TenantSchema> {
-  const { rows } = await session.query<{ document: string }>(documentSql, [], { signal });
+/** A fleet has a few versions at a time; a schema of a hundred tables takes about 1 MB here. */
+export const restSchemasMax = 50;
+
+export async function readSchema(session: Session, _access: Access, options: QueryOptions): Promise<TenantSchema> {
+  const { rows } = await session.query<{ document: string }>(documentSql, [], options);
   return schemaOf(JSON.parse((rows[0] as { document: string }).document) as SchemaDocument);
 }
 

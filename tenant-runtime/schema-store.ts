@@ -1,18 +1,18 @@
-// Owns the built schemas of this process: one for each fingerprint and login, the least recently used is forgotten. Promises:
-// concurrent requests for one fingerprint build it once; a database is asked for its fingerprint once for each version of its
-// lanes, once a minute, and when a request shows that it was changed; what fails one builder fails no other request.
-import type { GraphQLSchema } from 'grafast/graphql';
-import type { DatabaseId } from '../../catalog/ids.ts';
-import type { QueryOptions, Session } from '../../platform/postgres/session.ts';
-import type { Access } from '../route.ts';
-import { schemaFingerprint } from '../schema-fingerprint.ts';
-import type { ServedRoute } from '../tenant-pools.ts';
+// Owns what an API has built from schemas, in this process: one for each fingerprint and login, the least recently used is
+// forgotten. Promises: concurrent requests for one fingerprint build it once; a database is asked for its fingerprint once for each
+// version of its lanes, once a minute, and when a request shows that it was changed; what fails one builder fails no other
+// request; what a migration changed while it was read is never kept under a fingerprint that it does not have.
+import type { DatabaseId } from '../catalog/ids.ts';
+import type { QueryOptions, Session } from '../platform/postgres/session.ts';
+import type { Access } from './route.ts';
+import { schemaFingerprint } from './schema-fingerprint.ts';
+import type { ServedRoute } from './tenant-pools.ts';
 
-export interface SchemaStore {
+export interface SchemaStore<T> {
   /** Undefined where it would have to be asked for or built. */
-  known(route: ServedRoute, access: Access): GraphQLSchema | undefined;
+  known(route: ServedRoute, access: Access): T | undefined;
   /** @param session of that route, used where the schema is not known */
-  find(route: ServedRoute, access: Access, session: Session, options: QueryOptions): Promise<GraphQLSchema>;
+  find(route: ServedRoute, access: Access, session: Session, options: QueryOptions): Promise<T>;
   /** The database is not what its fingerprint said. */
   forget(databaseId: DatabaseId): void;
   /** It may not be. False where it was asked just now. */
@@ -20,8 +20,8 @@ export interface SchemaStore {
   stats(): { schemas: number; databases: number; built: number };
 }
 
-export type SchemaStoreDeps = {
-  build(session: Session, access: Access, options: QueryOptions): Promise<GraphQLSchema>;
+export type SchemaStoreDeps<T> = {
+  build(session: Session, access: Access, options: QueryOptions): Promise<T>;
   schemasMax: number;
 };
 
@@ -29,14 +29,19 @@ export type SchemaStoreDeps = {
 const fingerprintAgeMaxMs = 60_000;
 /** Whoever asks for what is not there makes us look no more often than this. */
 const doubtAfterMs = 1_000;
+/** So often a schema is built anew that changes while it is read. */
+const attemptsMax = 3;
 /** About 200 bytes each. */
 const databasesMax = 20_000;
 
-export function createSchemaStore({ build, schemasMax }: SchemaStoreDeps): SchemaStore {
+/** Without a fingerprint it serves its request and is not kept. */
+type Built<T> = { schema: T; fingerprint: string | undefined };
+
+export function createSchemaStore<T>({ build, schemasMax }: SchemaStoreDeps<T>): SchemaStore<T> {
   /** Both in the order of use: the first is the least recently used. */
-  const schemas = new Map<string, GraphQLSchema>();
+  const schemas = new Map<string, T>();
   const fingerprints = new Map<string, { lanes: string; fingerprint: string; atMs: number }>();
-  const building = new Map<string, Promise<GraphQLSchema>>();
+  const building = new Map<string, Promise<T>>();
   let built = 0;
 
   const fingerprintOf = (route: ServedRoute, access: Access): string | undefined => {
@@ -48,23 +53,39 @@ export function createSchemaStore({ build, schemasMax }: SchemaStoreDeps): Schem
     return found.fingerprint;
   };
 
-  const schemaOf = (fingerprint: string, access: Access): GraphQLSchema | undefined => {
+  const schemaOf = (fingerprint: string, access: Access): T | undefined => {
     const key = schemaKey(fingerprint, access);
     const schema = schemas.get(key);
     if (schema !== undefined) touch(schemas, key, schema, schemasMax);
     return schema;
   };
 
-  const buildOnce = (key: string, make: () => Promise<GraphQLSchema>): Promise<GraphQLSchema> => {
-    const promise = make().then((schema) => {
+  const buildOnce = (key: string, make: () => Promise<Built<T>>, access: Access): Promise<T> => {
+    const promise = make().then(({ fingerprint, schema }) => {
       built++;
-      touch(schemas, key, schema, schemasMax);
+      if (fingerprint !== undefined) touch(schemas, schemaKey(fingerprint, access), schema, schemasMax);
       return schema;
     });
     building.set(key, promise);
     const done = () => void building.delete(key);
     promise.then(done, done);
     return promise;
+  };
+
+  const make = async (
+    session: Session,
+    access: Access,
+    options: QueryOptions,
+    fingerprint: string,
+  ): Promise<Built<T>> => {
+    let before = fingerprint;
+    for (let attempt = 1; ; attempt++) {
+      const schema = await build(session, access, options);
+      const after = await schemaFingerprint(session, options);
+      if (after === before) return { schema, fingerprint: after };
+      if (attempt === attemptsMax) return { schema, fingerprint: undefined };
+      before = after; // a migration is at work
+    }
   };
 
   const forget = (databaseId: DatabaseId): void => {
@@ -85,13 +106,14 @@ export function createSchemaStore({ build, schemasMax }: SchemaStoreDeps): Schem
         const entry = { lanes: lanesOf(route), fingerprint, atMs };
         touch(fingerprints, databaseKey(route.database.id, access), entry, databasesMax);
       }
-      const key = schemaKey(fingerprint, access);
+      const found = fingerprint;
+      const key = schemaKey(found, access);
       const known = schemaOf(fingerprint, access);
       if (known !== undefined) return known;
       // The one who builds may be aborted or lose its session; whoever waited for it then builds with its own.
       const others = await building.get(key)?.catch(() => undefined);
       options.signal?.throwIfAborted();
-      return others ?? building.get(key) ?? buildOnce(key, () => build(session, access, options));
+      return others ?? building.get(key) ?? buildOnce(key, () => make(session, access, options, found), access);
     },
     doubt(databaseId) {
       const keys = [databaseKey(databaseId, 'app'), databaseKey(databaseId, 'ro')];
