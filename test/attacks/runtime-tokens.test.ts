@@ -35,10 +35,18 @@ const part = (value: unknown) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 const nowSec = () => Math.floor(Date.now() / 1000);
 
+const restDoors = [
+  { path: '/v1/rest/customers' },
+  { path: '/v1/rest/nowhere/at/all' },
+  { path: '/v1/rest/customers', body: [{ name: 'x' }] },
+  { path: '/v1/rest/rpc/next_task_number', body: { project: 1 } },
+  { path: '/v1/rest/' },
+];
+
 /** Every door, one refusal: same status, same words, and not one session more than before. */
 async function expectRefused(token: string | undefined, what: string, headers?: Record<string, string>): Promise<void> {
   const before = runtime.pools.stats();
-  for (const request of [{}, { body: { query: 'select 1' } }]) {
+  for (const request of [{}, { body: { query: 'select 1' } }, ...restDoors]) {
     const { status, body } = await call(runtime.url, token, { ...request, ...(headers && { headers }) });
     expect(status, what).toBe(401);
     expect(['token_invalid', 'unauthenticated'], what).toContain(body.code);
@@ -164,6 +172,9 @@ test('J10 the tenant comes from the token alone', async () => {
     });
     expect(body.rows).toEqual([{ tenant_uid: a.canary }]);
     expect((await call(runtime.url, token, { headers })).body).toMatchObject({ tenant_id: a.id });
+    const rest = { path: `/v1/rest/canary?select=tenant_uid&note=is.null`, headers };
+    const reader = await fixture.token(a.id, { scope: 'rest' });
+    expect((await call(runtime.url, reader, rest)).body).toEqual([{ tenant_uid: a.canary }]);
   }
   const stripped = ({ body, status }: Awaited<ReturnType<typeof call>>) => ({
     status,
