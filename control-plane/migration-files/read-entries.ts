@@ -1,6 +1,7 @@
 // Owns making a lane of files, wherever they come from: a folder, or a request that brings them. What could fail in one of ten
 // thousand databases for a reason that stands in the file fails here instead (Fault migration_invalid).
 import { createHash } from 'node:crypto';
+import { setImmediate as othersTurn } from 'node:timers/promises';
 import type { ColumnDefinitions } from 'node-pg-migrate';
 import { catalogFault } from '../../catalog/errors.ts';
 import { compareVersions } from '../../catalog/lane-versions.ts';
@@ -30,6 +31,7 @@ export async function readEntries(
   const files: WrittenFile[] = [];
   let shorthands: ColumnDefinitions = {};
   for (const source of sourcesOf(lane, entries)) {
+    await othersTurn(); // parsing 8 MiB takes a second, in which a server has others to answer
     try {
       const { file, shorthands: more } = await read(source, shorthands, readBuilder);
       shorthands = more;

@@ -1,5 +1,6 @@
 // Owns linting a lane: every file in the light of those before it, with squawk and with rules of our own on PostgreSQL's parser.
 // Promises one finding for one cause, in the order of the files and lines.
+import { setImmediate as othersTurn } from 'node:timers/promises';
 import type { WrittenFile, WrittenLane, WrittenSql } from '../migration-files/migration-file.ts';
 import { parseSql, type SqlStatement } from '../migration-files/parse-sql.ts';
 import { type Place, type Places, placesOf } from '../migration-files/text-places.ts';
@@ -34,6 +35,7 @@ export async function lintLane(lane: WrittenLane, options: LintOptions = {}): Pr
   const schema = new SchemaSoFar();
   const findings: Finding[] = [];
   for (const [index, file] of lane.files.entries()) {
+    await othersTurn(); // as when they were read
     const isHistory = index < (released ?? 0);
     const newFrom = released === undefined || isHistory ? index : released;
     const up = file.written.up === null ? [] : await parseSql(file.written.up.text);
