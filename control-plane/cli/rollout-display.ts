@@ -23,6 +23,8 @@ const barWidth = 24;
 
 export function createLiveRollout(stream: NodeJS.WriteStream, paint: Paint): RolloutDisplay {
   const paceOf = createPace();
+  // A terminal that does not tell its width says 0.
+  const widthNow = () => stream.columns || 80;
   const startedMs = performance.now();
   let latest: RolloutView | undefined;
   let pace: Pace = { perSec: 0, leftMs: null };
@@ -37,7 +39,7 @@ export function createLiveRollout(stream: NodeJS.WriteStream, paint: Paint): Rol
     const look = {
       paint,
       spinner: frames[frame++ % frames.length] as string,
-      width: stream.columns ?? 80,
+      width: widthNow(),
       pace,
       watchedMs: performance.now() - startedMs,
     };
@@ -57,7 +59,7 @@ export function createLiveRollout(stream: NodeJS.WriteStream, paint: Paint): Rol
       told++;
       if (told > failuresToldMax) return;
       erase();
-      stream.write(`${cutToWidth(failureLine(member), (stream.columns ?? 80) - 1)}\n`);
+      stream.write(`${cutToWidth(failureLine(member), widthNow() - 1)}\n`);
       draw();
     },
     stop() {

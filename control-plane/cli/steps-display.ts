@@ -27,7 +27,7 @@ export function createLiveDisplay(stream: NodeJS.WriteStream, paint: Paint): Ste
     const lines = renderSteps(latest, {
       paint,
       spinner: frames[frame++ % frames.length] as string,
-      width: stream.columns ?? 80,
+      width: stream.columns || 80,
       sinceMs: (name) => {
         const first = firstSeenMs.get(name) ?? performance.now();
         firstSeenMs.set(name, first);

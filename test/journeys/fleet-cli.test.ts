@@ -9,7 +9,7 @@ import { namesOf } from '../../catalog/names.ts';
 import type { Client, Tenant } from '../../control-plane/client.ts';
 import { openProcessHouse, type ProcessHouse, registerClusters } from '../support/process-house.ts';
 import { root, type ServerProcess } from '../support/processes.ts';
-import { type CliRun, startCli } from '../support/run-cli.ts';
+import { type CliRun, cliProgram, startCli, startProgram } from '../support/run-cli.ts';
 import { superuserSql } from '../support/superuser-sql.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -196,3 +196,30 @@ test('M14 a rollback says when there is nothing to undo, and undoes what is decl
   const unasked = await freehold(['fleet', 'exec', 'select 1']);
   expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') });
 }, 60_000);
+
+const script = ['/usr/bin/script', '/bin/script'].find((file) => fs.existsSync(file));
+const terminal = script === undefined ? test.skip : test;
+const title = 'on a terminal it asks, draws waves and clusters in place, and wants the name typed for what takes away';
+terminal(
+  script === undefined ? `${title} (skipped: no "script"; apt-get install bsdutils)` : title,
+  async () => {
+    await release('last-marks', 'create table last_marks (id bigint);', 'drop table last_marks;');
+    const onTerminal = (args: string[], stdin: string) => {
+      const command = [process.execPath, cliProgram, 'fleet', ...args].map((word) => `'${word}'`).join(' ');
+      const env = { FREEHOLD_URL: server.url, FREEHOLD_API_KEY: house.ownerKey, HOME: home, PATH: '/usr/bin:/bin' };
+      return startProgram(script as string, ['-qec', command, '/dev/null'], { ...env, TERM: 'xterm' }, stdin).ended;
+    };
+    const no = await onTerminal(['migrate'], 'n\n');
+    expect(no).toMatchObject({ code: 2, stdout: expect.stringContaining('Nothing was begun.') });
+    const yes = await onTerminal(['migrate'], 'y\n');
+    expect(yes, yes.stdout).toMatchObject({ code: 0 });
+    expect(yes.stdout).toMatch(new RegExp(`${'\u001b'}\\[\\d+A${'\u001b'}\\[0J`));
+    expect(yes.stdout).toMatch(/the rest +█{24} \d+\/\d+/);
+    expect(yes.stdout).toMatch(/local-eu +█{24} \d+\/\d+/);
+    const back = ['rollback', '--to', 'more-marks', '--tenant', 'tenant-1'];
+    expect(await onTerminal(back, 'y\n')).toMatchObject({ code: 2, stdout: expect.stringContaining('does not match') });
+    const typed = await onTerminal(back, 'more-marks\n');
+    expect(typed, typed.stdout).toMatchObject({ code: 0 });
+  },
+  60_000,
+);

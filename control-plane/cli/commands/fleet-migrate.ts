@@ -80,7 +80,7 @@ async function showPlan(cli: Cli, flags: PlanFlags & { rollback?: boolean }): Pr
   const request = requestOf(flags.rollback === true ? 'rollback' : 'migrate', flags);
   const plan = await (await cli.client()).rollouts.plan(request, { sql: flags.sql === true });
   if (cli.json) cli.showDocument(plan);
-  else cli.print(renderPlan(plan, cli.paintOut, cli.io.stdout.isTTY ? cli.io.stdout.columns : undefined));
+  else cli.print(renderPlan(plan, cli.paintOut, widthOf(cli.io.stdout)));
   if (plan.refusals.length > 0) cli.io.exitCode = exitCodes.failed;
 }
 
@@ -112,8 +112,7 @@ async function begin(cli: Cli, request: NewRollout, flags: BeginFlags): Promise<
   const { rollouts } = await cli.client();
   const plan = await rollouts.plan(request);
   if (cli.json) cli.print(`${JSON.stringify({ type: 'plan', plan })}\n`);
-  else if (cli.talks)
-    cli.io.stderr.write(`${renderPlan(plan, cli.paintErr, cli.io.stderr.isTTY ? cli.io.stderr.columns : undefined)}\n`);
+  else if (cli.talks) cli.io.stderr.write(`${renderPlan(plan, cli.paintErr, widthOf(cli.io.stderr))}\n`);
   // With what stands against it the server answers itself, in its own words.
   if (plan.refusals.length === 0) {
     if (plan.databases === 0) {
@@ -136,6 +135,11 @@ async function begin(cli: Cli, request: NewRollout, flags: BeginFlags): Promise<
   reportRollout(cli, rollout);
 }
 
+/** A terminal that does not tell its width says 0. */
+function widthOf(stream: NodeJS.WriteStream): number | undefined {
+  return stream.isTTY ? stream.columns || 80 : undefined;
+}
+
 function nothingToDo(cli: Cli, { kind, release, already_there }: RolloutPlanView): void {
   cli.note(
     kind === 'rollback'
@@ -144,13 +148,15 @@ function nothingToDo(cli: Cli, { kind, release, already_there }: RolloutPlanView
   );
 }
 
+const nouns = { migrate: 'migration', rollback: 'rollback', exec: 'statement' } as const;
+
 /** From so many databases on, or where something is taken away, a y that slipped out is not enough. */
 const typedFrom = 100;
 
 async function confirm(cli: Cli, plan: RolloutPlanView, yes: boolean | undefined): Promise<void> {
   const { kind, databases, release } = plan;
   const contract = release !== null && release.contract_requires !== null && kind === 'migrate';
-  const what = `This begins a ${kind} in ${databases} databases${contract ? ', with a contract step' : ''}.`;
+  const what = `This begins a ${nouns[kind]} in ${databases} databases${contract ? ', with a contract step' : ''}.`;
   if (databases < typedFrom && !contract && kind === 'migrate') return await confirmSimply(cli, `${what} Go on?`, yes);
   await confirmByName(cli, what, release?.name ?? String(databases), yes);
 }
