@@ -35,6 +35,8 @@ export class SchemaSoFar {
   note({ kind, node }: SqlStatement, file: number): void {
     if (kind === 'CreateStmt') this.#noteTable(node, file);
     if (kind === 'CreateTableAsStmt') this.#madeIn.set(tableOf(child(child(node, 'into'), 'rel')), file);
+    if (kind === 'SelectStmt' && 'intoClause' in node)
+      this.#madeIn.set(tableOf(child(child(node, 'intoClause'), 'rel')), file);
     if (kind === 'ViewStmt') this.#madeIn.set(tableOf(child(node, 'view')), file);
     if (kind === 'IndexStmt') this.#noteIndex(node, file);
     if (kind === 'CreateFunctionStmt') this.#madeIn.set(nameOf(strings(node, 'funcname')), file);

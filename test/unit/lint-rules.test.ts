@@ -48,6 +48,7 @@ const examples: Record<RuleId, { bad: string[]; good: string[] }> = {
       'set session authorization default;',
       "select set_config('role', 'x', false);",
       'reset all;',
+      "do $$ begin execute 'set role x'; end $$;",
     ],
     good: ["set local statement_timeout = '1min';"],
   },
@@ -90,6 +91,8 @@ const examples: Record<RuleId, { bad: string[]; good: string[] }> = {
       "copy tasks to '/tmp/x';",
       "create server s foreign data wrapper postgres_fdw options (host 'x');",
       "load 'auto_explain';",
+      "select lo_import('/etc/passwd');",
+      'select pg_terminate_backend(1);',
     ],
     good: ['insert into people values (1) on conflict do nothing;'],
   },
@@ -121,6 +124,7 @@ const examples: Record<RuleId, { bad: string[]; good: string[] }> = {
     good: [
       `${outside}create index concurrently i on tasks (title);`,
       'create table t (id bigint primary key); create index i on t (id);',
+      'select * into t from tasks; create index i on t (id);',
     ],
   },
   'require-concurrent-index-deletion': {
@@ -238,6 +242,8 @@ const examples: Record<RuleId, { bad: string[]; good: string[] }> = {
       'alter table tasks rename to jobs;',
       'alter table tasks rename column title to name;',
       'alter view open_tasks rename to o;',
+      'alter table tasks set schema archive;',
+      "alter type mood rename value 'a' to 'b';",
     ],
     good: ['alter index tasks_due rename to i;', 'create table t (a bigint); alter table t rename a to b;'],
   },
@@ -246,7 +252,12 @@ const examples: Record<RuleId, { bad: string[]; good: string[] }> = {
     good: ['create table t (a bigint not null); alter table t alter a drop not null;'],
   },
   'every-row': {
-    bad: ["update tasks set title = '';", 'delete from tasks;'],
+    bad: [
+      "update tasks set title = '';",
+      'delete from tasks;',
+      'with gone as (delete from tasks returning id) select * from gone;',
+      'delete from tasks using people;',
+    ],
     good: ["update tasks set title = '' where id < 100;", 'create table t (a bigint); update t set a = 1;'],
   },
   'ban-truncate': {

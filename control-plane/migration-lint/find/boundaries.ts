@@ -1,10 +1,17 @@
 // Owns finding what reaches beyond the schema of the tenant: role and session, server, rights, the outside, the bookkeeping.
 import { child, constantOf, items, locationOf, type Node, nodesOf, strings, text } from '../ast.ts';
+import { findInCode } from './code.ts';
 import type { Found, Look } from './look.ts';
 
 export function findBoundaries(look: Look): Found[] {
   const { kind, node } = look.statement;
-  return [...inSettings(look), ...inKind(kind, node), ...inRights(kind, node), ...inCode(kind, node), ...inOwn(look)];
+  return [
+    ...inSettings(look),
+    ...inKind(kind, node),
+    ...inRights(kind, node),
+    ...findInCode(kind, node),
+    ...inOwn(look),
+  ];
 }
 
 /** SET and set_config alike. */
@@ -87,6 +94,10 @@ const outside: Readonly<Record<string, string>> = {
   LoadStmt: 'LOAD',
 };
 
+/** Functions that read or write files of the server, reach another one or touch the sessions of others. */
+const reachingFunctions =
+  /^(?:dblink(?:_\w+)?|lo_import|lo_export|pg_read_(?:binary_)?file|pg_ls_\w+|pg_stat_file|pg_file_\w+|pg_terminate_backend|pg_cancel_backend|pg_reload_conf|pg_rotate_logfile|pg_switch_wal)$/;
+
 /** Trusted in PostgreSQL 18's own contrib: the owner of a database may make them. */
 const trustedExtensions = new Set(
   'btree_gin btree_gist citext cube dict_int fuzzystrmatch hstore intarray isn lo ltree pgcrypto pg_trgm plpgsql seg tablefunc tcn tsm_system_rows tsm_system_time unaccent uuid-ossp'.split(
@@ -103,6 +114,10 @@ function inKind(kind: string, node: Node): Found[] {
   if (reaches !== undefined) return [{ rule: 'outside-world', message: `${reaches} reaches beyond this database.` }];
   if (kind === 'CopyStmt' && (node.is_program === true || text(node, 'filename') !== ''))
     return [{ rule: 'outside-world', message: 'COPY reaches a file or program of the server.' }];
+  const called = nodesOf('FuncCall', node)
+    .map((call) => strings(call, 'funcname').at(-1) ?? '')
+    .find((name) => reachingFunctions.test(name));
+  if (called !== undefined) return [{ rule: 'outside-world', message: `${called} reaches beyond this database.` }];
   const extension = text(node, 'extname');
   if (kind === 'CreateExtensionStmt' && !trustedExtensions.has(extension))
     return [{ rule: 'create-extension', message: `The extension ${extension} is not a trusted one.` }];
@@ -141,43 +156,6 @@ function isStranger(role: Node, isGrant: boolean): boolean {
 
 function roleName(role: Node): string {
   return role.roletype === 'ROLESPEC_PUBLIC' ? 'PUBLIC' : text(role, 'rolename');
-}
-
-/** In the text of a DO block or procedure, where only words can be looked at; in functions they fail by themselves when they run. */
-function inCode(kind: string, node: Node): Found[] {
-  const isProcedure = kind === 'CreateFunctionStmt' && node.is_procedure === true;
-  if (kind === 'DoStmt') {
-    const code = bodyOf(items(node, 'args'));
-    const word = /\b(commit|rollback)\b\s*(?:;|and\b)/i.exec(withoutLiterals(code))?.[1];
-    if (word !== undefined)
-      return [{ rule: 'transaction-control', message: `The DO block says ${word.toUpperCase()}.` }];
-  }
-  const definer = kind === 'CreateFunctionStmt' || kind === 'AlterFunctionStmt';
-  if (!definer) return [];
-  const options = items(node, kind === 'CreateFunctionStmt' ? 'options' : 'actions').map((option) => option.node);
-  const isDefiner = options.some(
-    (option) => option.defname === 'security' && child(child(option, 'arg'), 'Boolean').boolval === true,
-  );
-  const isPinned = options.some(
-    (option) =>
-      option.defname === 'set' && text(child(child(option, 'arg'), 'VariableSetStmt'), 'name') === 'search_path',
-  );
-  if (!isDefiner || isPinned) return [];
-  const what = isProcedure ? 'procedure' : 'function';
-  return [{ rule: 'definer-search-path', message: `A SECURITY DEFINER ${what} without a search_path of its own.` }];
-}
-
-function bodyOf(options: readonly { node: Node }[]): string {
-  const as = options.find((option) => option.node.defname === 'as');
-  return as === undefined
-    ? ''
-    : nodesOf('String', as.node)
-        .map((each) => text(each, 'sval'))
-        .join('\n');
-}
-
-function withoutLiterals(code: string): string {
-  return code.replace(/--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|'[^']*(?:'|$)/g, ' ');
 }
 
 /** The core lane is Freehold's own and makes them. */

@@ -1,6 +1,6 @@
 // Owns finding, outside of ALTER TABLE, what locks, empties or takes away something that an application is using.
 import type { SqlStatement } from '../../migration-files/parse-sql.ts';
-import { child, items, type Node, nameOf, strings, tableOf, text } from '../ast.ts';
+import { child, items, type Node, nameOf, nodesOf, strings, tableOf, text } from '../ast.ts';
 import type { RuleId } from '../rules.ts';
 import type { Found, Look } from './look.ts';
 
@@ -11,7 +11,9 @@ export function findOnTablesInUse(look: Look): Found[] {
       return inIndex(look, node);
     case 'UpdateStmt':
     case 'DeleteStmt':
-      return inEveryRow(look, kind === 'UpdateStmt' ? 'UPDATE' : 'DELETE', node);
+    case 'SelectStmt':
+    case 'InsertStmt':
+      return inEveryRow(look, kind, node);
     case 'TruncateStmt':
       return onTables(look, 'ban-truncate', tablesOf(node, 'relations'), (table) => `${table} is truncated.`);
     case 'LockStmt':
@@ -36,6 +38,10 @@ export function findOnTablesInUse(look: Look): Found[] {
           );
     case 'RenameStmt':
       return inRename(look, node);
+    case 'AlterObjectSchemaStmt':
+      return inSchemaChange(look, node);
+    case 'AlterEnumStmt':
+      return inEnum(look, node);
     case 'DropStmt':
       return inDrop(look, node);
     default:
@@ -50,10 +56,19 @@ function inIndex(look: Look, node: Node): Found[] {
   return [{ rule: 'require-concurrent-index-creation', message: `${name} is built on ${table} without CONCURRENTLY.` }];
 }
 
-function inEveryRow(look: Look, word: string, node: Node): Found[] {
-  const table = tableOf(child(node, 'relation'));
-  if ('whereClause' in node || 'usingClause' in node || 'fromClause' in node || look.isNew(table)) return [];
-  return [{ rule: 'every-row', message: `${word} of every row of ${table}.` }];
+/** Also in a WITH before it. */
+function inEveryRow(look: Look, kind: string, node: Node): Found[] {
+  const wrapped = { [kind]: node };
+  return (['UpdateStmt', 'DeleteStmt'] as const).flatMap((change) =>
+    nodesOf(change, wrapped)
+      .filter((each) => !('whereClause' in each))
+      .map((each) => tableOf(child(each, 'relation')))
+      .filter((table) => !look.isNew(table))
+      .map((table) => ({
+        rule: 'every-row' as const,
+        message: `${change === 'UpdateStmt' ? 'UPDATE' : 'DELETE'} of every row of ${table}.`,
+      })),
+  );
 }
 
 function inVacuum(look: Look, node: Node): Found[] {
@@ -66,7 +81,7 @@ function inVacuum(look: Look, node: Node): Found[] {
 
 /** What an application names: tables, views, columns, functions, types. Indexes and constraints it does not. */
 const named =
-  /^OBJECT_(?:TABLE|VIEW|MATVIEW|FOREIGN_TABLE|COLUMN|ATTRIBUTE|FUNCTION|PROCEDURE|ROUTINE|TYPE|DOMAIN|SCHEMA|SEQUENCE)$/;
+  /^OBJECT_(?:TABLE|VIEW|MATVIEW|FOREIGN_TABLE|COLUMN|ATTRIBUTE|FUNCTION|PROCEDURE|ROUTINE|TYPE|DOMAIN|SCHEMA|SEQUENCE|EXTENSION)$/;
 
 function inRename(look: Look, node: Node): Found[] {
   if (look.isContract || !named.test(text(node, 'renameType'))) return [];
@@ -75,6 +90,24 @@ function inRename(look: Look, node: Node): Found[] {
   if (look.isNew(table)) return [];
   const what = 'subname' in node ? `${table}.${text(node, 'subname')}` : table;
   return [{ rule: 'renaming', message: `${what} is renamed to ${text(node, 'newname')}.` }];
+}
+
+function inSchemaChange(look: Look, node: Node): Found[] {
+  const relation = child(node, 'relation');
+  const name = 'relname' in relation ? tableOf(relation) : objectName(child(node, 'object'));
+  if (look.isContract || !named.test(text(node, 'objectType')) || look.isNew(name)) return [];
+  return [{ rule: 'renaming', message: `${name} moves to the schema ${text(node, 'newschema')}.` }];
+}
+
+function inEnum(look: Look, node: Node): Found[] {
+  const name = nameOf(strings(node, 'typeName'));
+  if (look.isContract || text(node, 'oldVal') === '' || look.isNew(name)) return [];
+  return [
+    {
+      rule: 'renaming',
+      message: `The value ${text(node, 'oldVal')} of ${name} is renamed to ${text(node, 'newVal')}.`,
+    },
+  ];
 }
 
 function inDrop(look: Look, node: Node): Found[] {

@@ -49,7 +49,7 @@ export const boundaryRules = {
   },
   'outside-world': {
     severity: 'error',
-    why: 'COPY to or from a file or program, foreign servers, subscriptions and LOAD reach what is not of this tenant.',
+    why: 'COPY to or from a file or program, foreign servers, subscriptions, LOAD, dblink and functions on files or sessions reach what is not of this tenant.',
     remedy: 'Leave it out; data comes in by the runtime API or by COPY FROM STDIN apart from migrations.',
     example: "insert into countries (code, name) values ('de', 'Germany');",
   },
