@@ -7,6 +7,8 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readHeads } from '../../catalog/lane-heads.ts';
 import { readEntries } from '../../control-plane/migration-files/read-entries.ts';
+import { newestOf } from '../../control-plane/rollouts/start/accept-release.ts';
+import { lintRelease } from '../../control-plane/rollouts/start/lint-release.ts';
 import { registerFolder } from '../../control-plane/rollouts/start/register-folder.ts';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
 import { type CliRun, startCli } from '../support/run-cli.ts';
@@ -240,6 +242,37 @@ test('a folder of a control plane is released with its findings and refused for 
   const { findings, warnings } = await plane.client('viewer').releases.get('core/latest');
   expect(findings.map((finding) => finding.rule)).toEqual(['prefer-bigint-over-int', 'changes-role']);
   expect(warnings).toBe(1);
+});
+
+test('without its linter a release is refused for a while, and a control plane starts all the same', async () => {
+  const { db } = plane.installation.catalog;
+  const versions = await db.selectFrom('clusters').select(['id', 'server_version_num']).execute();
+  // No server has such a version: squawk ends with a usage error.
+  await db.updateTable('clusters').set({ server_version_num: -10_000 }).execute();
+  try {
+    const latest = await plane.client('dba').releases.get('core/latest');
+    const before = await releaseCount();
+    const { status, body } = await post([first, second, { name: '3_x.sql', text: 'select 3;' }]);
+    expect([status, body.code]).toEqual([409, 'release_history_changed']);
+    const files: Sent[] = [
+      { name: '1_a.sql', text: 'create table a (id int);' },
+      { name: '2_b.sql', text: 'set role postgres;' },
+    ];
+    const folder = await readEntries('core', [...files, { name: '3_c.sql', text: 'select 3;' }], () => {
+      throw new Error('there is none');
+    });
+    await expect(lintRelease(db, folder, await newestOf(db, 'core'))).rejects.toMatchObject({
+      code: 'linter_unavailable',
+      spec: { kind: 'unavailable' },
+    });
+    expect(await releaseCount()).toBe(before);
+    const registration = await registerFolder(db, folder, plane.installation.log);
+    expect(registration).toMatchObject({ isNew: true, isHead: false, release: { lint: [] } });
+    expect(latest.version).toBe('2');
+  } finally {
+    for (const { id, server_version_num } of versions)
+      await db.updateTable('clusters').set({ server_version_num }).where('id', '=', id).execute();
+  }
 });
 
 describe('the command line', () => {
