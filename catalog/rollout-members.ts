@@ -83,8 +83,8 @@ export type Claim = {
   leaseMs: number;
   /** Waves that run and whose window is open. */
   waves: readonly number[];
-  /** Those that a runtime was asked for come first, whatever their wave. */
-  onDemand: boolean;
+  /** Waves whose window is open, begun or not: of them those that a runtime was asked for come first. Empty: not asked for. */
+  onDemand: readonly number[];
   perCluster: number;
   max: number;
 };
@@ -94,7 +94,7 @@ const healthTrustedSec = 120;
 
 /** Of the cluster that has least to do first. Members of a cluster that is away wait for it, the others go on. */
 export async function claimMembers(tx: CatalogTx, id: RolloutId, claim: Claim): Promise<ClaimedMember[]> {
-  if (claim.max <= 0 || (claim.waves.length === 0 && !claim.onDemand)) return [];
+  if (claim.max <= 0 || claim.waves.length + claim.onDemand.length === 0) return [];
   const { rows } = await sql<ClaimedMember>`
     with busy as (
       select cluster_id, count(*)::integer as n from rollout_members
@@ -108,7 +108,7 @@ export async function claimMembers(tx: CatalogTx, id: RolloutId, claim: Claim): 
         where m.rollout_id = ${id} and m.cluster_id = c.id
           and ((m.state = 'pending' and m.next_attempt_at <= clock_timestamp())
             or (m.state = 'running' and m.lease_until <= clock_timestamp()))
-          and (m.wave = any(${sql.val(claim.waves)}::integer[]) or (${claim.onDemand} and m.requested_at is not null))
+          and (m.wave = any(${sql.val(claim.waves)}::integer[]) or (m.requested_at is not null and m.wave = any(${sql.val(claim.onDemand)}::integer[])))
         order by m.requested_at nulls last, m.wave, m.next_attempt_at, m.database_id
         limit greatest(${claim.perCluster}::integer - coalesce(b.n, 0), 0)
       ) next

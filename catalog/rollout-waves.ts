@@ -81,14 +81,14 @@ export async function finishBaked(tx: CatalogTx, id: RolloutId, position: number
 export async function wavesToWork(
   tx: CatalogTx,
   id: RolloutId,
-): Promise<{ running: RolloutWaveRow[]; firstPassed: boolean }> {
+): Promise<{ waves: RolloutWaveRow[]; firstPassed: boolean }> {
   const waves = await tx
     .selectFrom('rollout_waves')
     .selectAll()
     .where('rollout_id', '=', id)
     .orderBy('position')
     .execute();
-  return { running: waves.filter((wave) => wave.state === 'running'), firstPassed: waves[0]?.state === 'done' };
+  return { waves, firstPassed: waves[0]?.state === 'done' };
 }
 
 export type NewWave = Pick<RolloutWaveRow, 'name' | 'group_name' | 'concurrency' | 'maintenance_window'> & {

@@ -1,4 +1,5 @@
 // The door to rollouts over HTTP: real tenants, real migrations, every route and every bad input with its code, nothing half-begun.
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemCaller } from '../../catalog/caller.ts';
 import { newId, type RolloutId } from '../../catalog/ids.ts';
@@ -259,6 +260,64 @@ describe('what people do to one', () => {
     await wakeAgain(id);
     expect(await ended(id)).toMatchObject({ state: 'succeeded', counts: { done: 5, gone: 1 } });
     expect(await memberOf(suspended)).toMatchObject({ state: 'done', skip_reason: null });
+  });
+
+  test('on demand: who is asked for comes before its wave, but not outside of the hours of its group', async () => {
+    const never = { not_before: '2099-01-01T00:00:00Z' };
+    const group = { name: 'night', selection: { slugs: ['fleet-3'] }, maintenance_window: never };
+    const night = await dba().targetGroups.create(group);
+    await release('create table asked (id int)');
+    const waves = [{ size: '1' }, { size: '1', bake_ms: 3_600_000 }];
+    const { id } = await dba().rollouts.create({ policy: { waves, on_demand: true } });
+    await waitUntil(async () => (await dba().rollouts.get(id)).waves[1]?.state === 'baking', {
+      what: 'the second wave',
+    });
+    const waiting = (await membersOf(id)).filter((member) => member.state === 'pending');
+    const asked = waiting.find((member) => member.slug !== 'fleet-3') as RolloutMember;
+    for (const tenant of [asked.tenant_id, (tenants[3] as FleetTenant).tenantId])
+      await sql`select runtime.ask_migration(${tenant})`.execute(db());
+    await waitUntil(async () => (await membersOf(id)).find((member) => member.slug === asked.slug)?.state === 'done', {
+      what: 'the one that was asked for',
+    });
+    const after = await membersOf(id);
+    expect(after.find((member) => member.slug === 'fleet-3')).toMatchObject({
+      state: 'pending',
+      requested_at: expect.any(String),
+    });
+    expect(after.filter((member) => member.state === 'pending').length).toBe(waiting.length - 1);
+    await dba().rollouts.abort(id);
+    await dba().targetGroups.delete('night', { version: night.version });
+    await ended((await dba().rollouts.create({})).id);
+  });
+
+  test('M11 a contract is refused while a tenant is below the expand version or a runtime needs the old one', async () => {
+    const expand = await release('alter table asked add column wide bigint');
+    history.push('alter table asked drop column id');
+    const lane = await laneWith(...history);
+    const version = (lane.files.at(-2)?.name ?? '').split('_')[0] as string;
+    const last = lane.files.at(-1) as (typeof lane.files)[number];
+    const files = [...lane.files.slice(0, -1), { ...last, contractRequires: version }];
+    const contract = await registerRelease(db(), { lane: { ...lane, files }, name: 'contract' }, systemCaller('test'));
+    const refused = { code: 'contract_refused' };
+    await expect(dba().rollouts.create({ release: 'contract' })).rejects.toMatchObject({
+      ...refused,
+      detail: expect.stringMatching(/below version .*fleet-/),
+    });
+    await ended((await dba().rollouts.create({ release: expand })).id);
+    const runtime = { id: newId('runtimeInstance'), host: 'old', pid: 7, version: '1', started_at: new Date() };
+    const stats = JSON.stringify({ schema_range: { min: null, max: version } });
+    await db()
+      .insertInto('runtime_instances')
+      .values({ ...runtime, heartbeat_at: new Date(), stats })
+      .execute();
+    expect((await dba().rollouts.plan({ release: 'contract' })).refusals).toMatchObject([
+      { ...refused, message: expect.stringContaining('old/7') },
+    ]);
+    await expect(dba().rollouts.create({ release: 'contract' })).rejects.toMatchObject(refused);
+    await db().deleteFrom('runtime_instances').where('id', '=', runtime.id).execute();
+    expect(await ended((await dba().rollouts.create({ release: contract.release.id })).id)).toMatchObject({
+      state: 'succeeded',
+    });
   });
 });
 

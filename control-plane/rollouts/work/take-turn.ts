@@ -34,12 +34,14 @@ export function takeTurn(db: CatalogDb, input: TurnInput): Promise<Turn> {
     const { rollout, figures, room } = await judgeRollout(tx, before, input.version);
     if (rollout.state !== 'running' || input.max === 0) return { rollout, claimed: [] };
     const now = new Date();
-    const { running, firstPassed } = await wavesToWork(tx, rollout.id);
-    const open = running.filter((wave) => isOpen(wave.maintenance_window, now));
+    const { waves, firstPassed } = await wavesToWork(tx, rollout.id);
+    // Also who is asked for waits for the hours of his group.
+    const inHours = waves.filter((wave) => isOpen(wave.maintenance_window, now));
+    const open = inHours.filter((wave) => wave.state === 'running');
     const { concurrency, concurrency_per_cluster, on_demand } = rollout.policy;
     const inAll = Math.min(concurrency, Math.max(0, ...open.map((wave) => wave.concurrency ?? concurrency)));
-    const onDemand = on_demand && firstPassed;
-    const cap = (onDemand ? concurrency : inAll) - figures.running;
+    const onDemand = on_demand && firstPassed ? inHours.map((wave) => wave.position) : [];
+    const cap = (onDemand.length > 0 ? concurrency : inAll) - figures.running;
     const claimed = await claimMembers(tx, rollout.id, {
       holder: input.holder,
       leaseMs: input.leaseMs,
