@@ -3,9 +3,12 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newBuild, tableSource } from '../../tenant-runtime/rest/build.ts';
 import { parseQuery } from '../../tenant-runtime/rest/parse-query.ts';
+import { readSchema } from '../../tenant-runtime/rest/read-schema.ts';
 import { RestError } from '../../tenant-runtime/rest/rest-error.ts';
 import { rowsSql, selectSql } from '../../tenant-runtime/rest/rows-sql.ts';
 import type { Column, Table, TenantSchema } from '../../tenant-runtime/rest/tenant-schema.ts';
+import { createSchemaStore } from '../../tenant-runtime/schema-store.ts';
+import type { ServedRoute } from '../../tenant-runtime/tenant-pools.ts';
 import { fillRestSample } from '../support/rest-sample.ts';
 import {
   call,
@@ -15,6 +18,7 @@ import {
   type TestTenant,
 } from '../support/runtime.ts';
 import { superuserSql } from '../support/superuser-sql.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 let fixture: RuntimeFixture;
 let runtime: RunningRuntime;
@@ -155,13 +159,43 @@ const word = fc.oneof(
   ),
 );
 const text = fc.array(fc.oneof(word, fc.constantFrom('.', ',', '(', ')', '->', '->>', ':', '::')), { maxLength: 12 });
-const parameter = fc.tuple(
+const quotedText = value.map((each) => `"${each.replace(/["\\]/g, '\\$&')}"`);
+const operator = fc.constantFrom('eq', 'not.eq', 'like', 'cs', 'fts', 'eq(any)', 'isdistinct');
+const field = fc
+  .tuple(fc.constantFrom('id', 'title', 'info'), fc.option(quotedText))
+  .map(([name, key]) => (key === null ? name : `${name}->${key}`));
+/** Well formed, with anything where a value or a name may stand: what gets as far as SQL. */
+const wellFormed: fc.Arbitrary<[string, string]> = fc.oneof(
+  fc.tuple(
+    field,
+    fc.tuple(operator, value).map(([name, each]) => `${name}.${each}`),
+  ),
+  fc.tuple(
+    field,
+    fc.array(quotedText, { maxLength: 3 }).map((each) => `in.(${each.join(',')})`),
+  ),
+  fc.tuple(
+    fc.constantFrom('or', 'and', 'not.or'),
+    fc.tuple(field, operator, quotedText).map((each) => `(${each.join('.')},id.is.null)`),
+  ),
+  fc.tuple(
+    fc.constant('select'),
+    fc.tuple(quotedText, field).map(([alias, each]) => `${alias}:${each}::text,id`),
+  ),
+  fc.tuple(
+    fc.constant('order'),
+    field.map((each) => `${each}.desc.nullslast`),
+  ),
+);
+const loose = fc.tuple(
   fc.oneof(
     fc.constantFrom('select', 'order', 'limit', 'offset', 'or', 'and', 'id', 'title', 'info->a', 'roles.or'),
     word,
   ),
   text.map((parts) => parts.join('')),
 );
+
+const parameter = fc.oneof(loose, wellFormed);
 
 test('query strings at random are never 5xx', async () => {
   await fc.assert(
@@ -201,6 +235,7 @@ const schema: TenantSchema = {
 
 test('no text of a request becomes SQL: values are parameters, names are quoted', () => {
   const own = /^[a-z0-9_$.,*()\s=<>~@&|:\-[\]{}'!]*$/;
+  let reached = 0;
   fc.assert(
     fc.property(fc.array(parameter, { maxLength: 5 }), (params) => {
       const build = newBuild(schema);
@@ -214,10 +249,49 @@ test('no text of a request becomes SQL: values are parameters, names are quoted'
       }
       const bare = sql.replace(/"(?:[^"]|"")*"/g, 'x');
       expect(bare, JSON.stringify(params)).toMatch(own);
+      reached++;
       expect(bare.replaceAll(`'[]'`, '').replaceAll(`'{}'`, ''), JSON.stringify(params)).not.toMatch(/['";]/);
     }),
     { numRuns: 3_000 },
   );
+  expect(reached).toBeGreaterThan(500); // or it would prove nothing
+});
+
+test('databases that look the same cost one reading of the schema', async () => {
+  const store = createSchemaStore({ build: readSchema, schemasMax: 5 });
+  const { signal } = new AbortController();
+  const schemas = await Promise.all(
+    [tenant, other, tenant, other].map(async ({ id }) => {
+      const route = (await runtime.routes.find(id)) as ServedRoute;
+      return runtime.pools.use(route, 'app', (session) => store.find(route, 'app', session, { signal }), signal);
+    }),
+  );
+  expect(schemas.every((schema) => schema === schemas[0])).toBe(true);
+  expect(store.stats()).toEqual({ schemas: 1, databases: 2, built: 1 });
+});
+
+test('S02 a client that leaves ends its statement, and nothing of it is kept', async () => {
+  await superuserSql(
+    tenant.address,
+    `set role ${tenant.address.database}_own;
+     create function public.linger() returns void language sql as $$ insert into plain values (4711, 'left'); select pg_sleep(20) $$`,
+  );
+  const active = async () =>
+    (
+      await superuserSql(
+        tenant.address,
+        `select 1 from pg_stat_activity where datname = current_database() and state = 'active' and pid <> pg_backend_pid()`,
+      )
+    ).length;
+  const leaving = new AbortController();
+  const request = call(runtime.url, token, { path: '/v1/rest/rpc/linger', body: {}, signal: leaving.signal }).catch(
+    () => 'left',
+  );
+  await waitUntil(async () => (await active()) === 1, { what: 'the statement to run' });
+  leaving.abort();
+  expect(await request).toBe('left');
+  await waitUntil(async () => (await active()) === 0, { what: 'the statement to end' });
+  expect((await rest('/plain?a=eq.4711')).body).toEqual([]);
 });
 
 test('a change by hand is seen at once by who runs into it, and by nobody else', async () => {

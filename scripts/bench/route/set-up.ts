@@ -104,7 +104,7 @@ export async function setUpTenants(folder: string, count: number): Promise<Bench
       sub: 'bench',
       tid: tenant.id,
       ep: 1,
-      scope: 'sql',
+      scope: 'sql rest graphql',
       iat,
       exp: iat + 900,
     };
