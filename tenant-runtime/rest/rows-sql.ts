@@ -173,7 +173,7 @@ function outputOf(
 
 /** The last key of a JSON path, as PostgREST has it; a position has no name of its own. */
 function memberName({ name, path }: Field): string {
-  return path.findLast(({ isIndex }) => !isIndex)?.key ?? name;
+  return path.findLast(({ key, isIndex }) => !isIndex && key !== '')?.key ?? name;
 }
 
 function castSql(build: Build, sql: string, cast: string): string {

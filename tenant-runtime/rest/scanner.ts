@@ -51,7 +51,9 @@ export class Scanner {
 
   /** A bare or quoted name of a column, a table, an alias. */
   name(): string {
-    if (this.startsWith('"')) return this.quotedText();
+    const quoted = this.startsWith('"') ? this.quotedText() : undefined;
+    if (quoted === '') throw this.unexpected('a name');
+    if (quoted !== undefined) return quoted;
     const found = this.match(/[\p{L}\p{N}_$ ]+(?:-(?!>)[\p{L}\p{N}_$ ]+)*/u)?.trim();
     if (found === undefined || found === '') throw this.unexpected('a name');
     return found;

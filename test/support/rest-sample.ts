@@ -62,6 +62,7 @@ create function rename_film(film int, to_title text) returns void language sql a
 create function pick(a int) returns text language sql immutable as $$ select 'int' $$;
 create function pick(b text) returns text language sql immutable as $$ select 'text' $$;
 create function initials(films) returns text language sql stable as $$ select left($1.title, 1) $$;
+create function linger() returns void language sql as $$ insert into plain values (4711, 'left'); select pg_sleep(20) $$;
 create function who() returns text language sql stable as $$ select current_setting('request.jwt.claims', true)::json ->> 'sub' $$;
 create function teapot() returns void language plpgsql as $$ begin raise sqlstate 'PT418' using message = 'short and stout', hint = 'pour'; end $$;
 create function boom() returns void language plpgsql as $$ begin raise exception 'no' using detail = 'because', hint = 'stop'; end $$;`;
