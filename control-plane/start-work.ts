@@ -29,7 +29,7 @@ export function startWorkers(foundation: Foundation): void {
   queue.work('foreground', config.foregroundConcurrency, run, { handOver: true });
   queue.work('background', config.backgroundConcurrency, run);
   const fleet = fleetWorkOf(foundation);
-  queue.fleet.work(sharesOf(config.fleetConcurrency), async (id, stop) => void (await fleet.pump(id, stop)));
+  queue.fleet.work(sharesOf(config.fleetConcurrency), async (id, stop) => (await fleet.pump(id, stop)).more);
   spares.start();
 }
 

@@ -1,7 +1,7 @@
 // Owns the part of BullMQ that Freehold uses, as types that both of its backends fit.
 
 /** Ids and nothing else: what is lost here is found in the catalog. */
-export type JobData = { operationId: string } | { rolloutId: string; share: number };
+export type JobData = { operationId: string } | { rolloutId: string; share: number; again: boolean };
 
 export type Job = { data: JobData };
 

@@ -272,6 +272,6 @@ test('a rollout that needs a second person waits for one; abort leaves who is wh
     state: 'aborted',
     verdict: { rule: 'aborted' },
   });
-  expect(await fleetWork(house, lane).pump(rollout.id)).toEqual({ members: 0 });
+  expect(await fleetWork(house, lane).pump(rollout.id)).toEqual({ members: 0, more: false });
   expect(await countsOf(house, rollout.id)).toEqual({ pending: 10 });
 });

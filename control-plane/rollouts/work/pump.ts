@@ -1,10 +1,11 @@
-// Owns one share of a rollout's work: up to four databases at once, turn by turn, until there is nothing to take. It stops
+// Owns one share of a rollout's work: up to eight databases at once, turn by turn, until there is nothing to take. It stops
 // taking the moment the rollout is not running any more or the process is to end; what is in flight is finished and recorded.
+// While another rollout runs (of another lane) it gives its place away after some seconds, so that both go on.
 import type { RolloutId } from '../../../catalog/ids.ts';
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
 import type { ClaimedMember, MemberResult } from '../../../catalog/rollout-members.ts';
 import { handsOfPump } from '../../../catalog/rollout-shares.ts';
-import { findRollout, type RolloutRow } from '../../../catalog/rollouts.ts';
+import { findRollout, type RolloutRow, runningRollouts } from '../../../catalog/rollouts.ts';
 import type { Log } from '../../../platform/log.ts';
 import { holdMembers } from './held-members.ts';
 import { migrateMember } from './migrate-member.ts';
@@ -22,6 +23,8 @@ export type PumpDeps = {
   /** Moves the rollout on when nothing is left to take. @returns whether there may be more now */
   readonly drive: (id: RolloutId) => Promise<boolean>;
   readonly leaseMs?: number;
+  /** After so long others get their turn. */
+  readonly sliceMs?: number;
   /** For tests: before a database is touched. */
   readonly observe?: (member: ClaimedMember) => Promise<void>;
 };
@@ -29,24 +32,34 @@ export type PumpDeps = {
 /** Longer than any pause of a healthy process; a member of one that died is taken again after it. */
 const leaseDefaultMs = 30_000;
 
-export type PumpEnd = { members: number };
+/** Long against the moment that a worker needs to come to rest, short for somebody who watches. */
+const sliceDefaultMs = 2_000;
+
+/** `more`: it made room for another rollout and wants to go on. */
+export type PumpEnd = { members: number; more: boolean };
 
 /** @throws what the catalog throws: members in hand are found by their leases */
 export async function pump(deps: PumpDeps, rolloutId: RolloutId, stop?: AbortSignal): Promise<PumpEnd> {
-  const { catalog, databases, log, holder, leaseMs = leaseDefaultMs } = deps;
+  const { catalog, databases, log, holder, leaseMs = leaseDefaultMs, sliceMs = sliceDefaultMs } = deps;
   const first = await findRollout(catalog, rolloutId);
-  if (first?.state !== 'running') return { members: 0 };
+  if (first?.state !== 'running') return { members: 0, more: false };
   const target = await targetOf(deps, first);
   const held = holdMembers({ db: catalog, log, leaseMs }, rolloutId);
   const inFlight = new Set<Promise<void>>();
   let finished: MemberResult[] = [];
   let members = 0;
+  let restAtMs = performance.now() + sliceMs;
+  let resting = false;
   try {
     for (;;) {
       const results = finished;
       finished = [];
       const claimedAtMs = performance.now();
-      const max = stop?.aborted === true ? 0 : handsOfPump - inFlight.size;
+      if (claimedAtMs >= restAtMs) {
+        resting = await othersRun(catalog, rolloutId);
+        restAtMs = claimedAtMs + sliceMs;
+      }
+      const max = stop?.aborted === true || resting ? 0 : handsOfPump - inFlight.size;
       const version = target?.lane.version ?? null;
       const turn = await takeTurn(catalog, { rolloutId, version, results, holder, leaseMs, max });
       for (const member of turn.claimed) {
@@ -62,7 +75,8 @@ export async function pump(deps: PumpDeps, rolloutId: RolloutId, stop?: AbortSig
         inFlight.add(work);
       }
       if (inFlight.size > 0) await Promise.race(inFlight);
-      else if (finished.length === 0 && !(await goesOn(deps, rolloutId, stop))) return { members };
+      else if (finished.length === 0 && resting) return { members, more: true };
+      else if (finished.length === 0 && !(await goesOn(deps, rolloutId, stop))) return { members, more: false };
     }
   } finally {
     // Not left behind: whoever closes the process waits for what is in flight.
@@ -75,6 +89,10 @@ async function targetOf({ laneOf, filesBeyond }: PumpDeps, { release_id, kind }:
   if (release_id === null) return undefined;
   const lane = await laneOf(release_id);
   return { lane, undo: kind === 'rollback' ? await filesBeyond(lane) : [] };
+}
+
+async function othersRun(catalog: CatalogDb, id: RolloutId): Promise<boolean> {
+  return (await runningRollouts(catalog)).some((other) => other.id !== id);
 }
 
 async function goesOn({ drive }: PumpDeps, id: RolloutId, stop: AbortSignal | undefined): Promise<boolean> {
