@@ -15,6 +15,7 @@ export type EventType =
   | 'tenant.updated.v1'
   | 'database.role_mended.v1'
   | 'database.session_ended.v1'
+  | 'database.schema_drifted.v1'
   | 'cluster.registered.v1'
   | 'cluster.health_changed.v1'
   | 'release.created.v1'

@@ -167,6 +167,20 @@ export const fleetFaults = {
     check: 'Look at the database with the probe; the migration itself is in place.',
     who: 'dba',
   },
+  schema_not_drifted: {
+    kind: 'conflict',
+    title: 'No database of the selection has drifted',
+    cause: 'By the last look at them, the selected databases are as their versions say, or were adopted already.',
+    check: 'Look again with `freehold fleet drift`; what it names can be adopted.',
+    who: 'dba',
+  },
+  migration_at_work: {
+    kind: 'locked',
+    title: 'A migration is at work in the database',
+    cause: 'A repair and a migration never change one database at once; the migration holds its lock.',
+    check: 'Look again when the rollout has passed, or who else holds the lock of node-pg-migrate.',
+    who: 'dba',
+  },
   schema_out_of_range: {
     kind: 'unavailable',
     title: 'The tenant is at a schema version that this runtime does not serve',

@@ -6,7 +6,7 @@ import type { CatalogDb } from './open-catalog.ts';
 export type AbandonedDatabase = { id: DatabaseId; cluster_id: ClusterId; state: 'creating' | 'retiring' };
 
 /**
- * Rows 'creating' or 'retiring' without an unfinished operation. A retiring one whose drop has failed is held for a person
+ * Rows 'creating' or 'retiring' without an unfinished operation, and not scratch databases in use. A retiring one whose drop has failed is held for a person
  * and not found here.
  */
 export async function abandonedDatabases(
@@ -17,6 +17,7 @@ export async function abandonedDatabases(
   const found = await sql<AbandonedDatabase>`
     select d.id, d.cluster_id, d.state from databases d
     where d.state in ('creating', 'retiring') and d.created_at < now() - ${olderThanMs} * interval '1 millisecond'
+      and coalesce(d.scratch_until <= clock_timestamp(), true)
       and not exists (select from operations o where o.database_id = d.id and (
         o.state in ('pending', 'running', 'undoing')
         or (d.state = 'retiring' and o.kind = 'drop-database' and o.state in ('failed', 'cancelled'))))

@@ -97,6 +97,8 @@ export type DatabasesTable = {
   created_at: Timestamp;
   claimed_at: NullableTimestamp;
   dropped_at: NullableTimestamp;
+  /** Of a scratch database: until when somebody uses it. */
+  scratch_until: NullableTimestamp;
 };
 
 export type DatabaseSecretsTable = { database_id: DatabaseId; login: Login; sealed: string; created_at: Timestamp };

@@ -35,7 +35,14 @@ import { releasesOf } from './client/releases.ts';
 import { rolloutsOf, targetGroupsOf } from './client/rollouts.ts';
 
 export { ApiProblem } from '../platform/http/json-client.ts';
-export type { FleetQuery, FleetQueryLine, FleetSelection, FleetStatusView } from './client/fleet.ts';
+export type {
+  FleetDriftLine,
+  FleetQuery,
+  FleetQueryLine,
+  FleetSelection,
+  FleetStatusView,
+  SchemaDifferenceView,
+} from './client/fleet.ts';
 export type { Page, PageOptions } from './client/pages.ts';
 export type { LintFinding, NewRelease, Release, ReleaseDetail, ReleaseSqlFile } from './client/releases.ts';
 export type {
@@ -213,7 +220,7 @@ export function createClient({ apiKey, ...options }: ClientOptions) {
           extraMs: timeoutMs,
         })
       ).body,
-    fleet: fleetOf(http, get),
+    fleet: fleetOf(http, get, change),
     rollouts: rolloutsOf(http, get, change),
     targetGroups: targetGroupsOf(get, change),
     me: () => get<Me>('/v1/me'),

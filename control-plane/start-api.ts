@@ -56,7 +56,7 @@ export async function startApi(deps: Foundation & { clock: Clock; lifecycle: Lif
         log,
       }),
     fsck: (scope) => runFsck({ catalog: db, ...connections, sealer, log }, scope),
-    fleet: createFleetLook(connections),
+    fleet: createFleetLook({ catalog: db, ...connections, sealer, wake: queue.wake, log }),
     readiness: {
       catalog: async () => void (await db.selectFrom('plans').select('id').limit(1).execute()),
       schema: () => checkCatalogSchema(db),

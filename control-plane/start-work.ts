@@ -14,6 +14,8 @@ import { stampIdentity } from './operations/steps/stamp-identity.ts';
 import { allReconcilers } from './reconcilers/all-reconcilers.ts';
 import { rolloutsReconciler } from './reconcilers/rollouts.ts';
 import { createScheduler } from './reconcilers/scheduler.ts';
+import { schemaDriftReconciler } from './reconcilers/schema-drift.ts';
+import { createFleetLook } from './rollouts/look/fleet-look.ts';
 import { createFleetWork } from './rollouts/work/fleet-work.ts';
 
 /** Foreground and background have workers of their own, so that stock-keeping never takes the place of somebody who waits. */
@@ -52,8 +54,10 @@ export async function startReconcilers(foundation: Foundation, lifecycle: Lifecy
   const { catalog, sealer, connections, queue, log, holder, watch } = foundation;
   const fleet = fleetWorkOf(foundation);
   const rollouts = rolloutsReconciler({ drive: fleet.drive, wakeFleet: queue.fleet.wake });
+  const look = createFleetLook({ catalog: catalog.db, ...connections, sealer, wake: queue.wake, log });
+  const schemaDrift = schemaDriftReconciler({ drift: look.drift, observe: watch.drifted });
   const scheduler = createScheduler({
-    reconcilers: [...allReconcilers, rollouts],
+    reconcilers: [...allReconcilers, rollouts, schemaDrift],
     catalog: catalog.db,
     clusters: connections.clusters,
     sealer,

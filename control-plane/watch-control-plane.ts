@@ -1,5 +1,5 @@
 // Owns the metrics of the control plane's work: nudges, operations by step, reconcilers. Labels come from fixed lists.
-import { Counter, Histogram } from 'prom-client';
+import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Metrics } from '../platform/metrics.ts';
 import type { StepMoment } from './operations/engine/engine-deps.ts';
 import type { QueueEvent } from './queue/queue.ts';
@@ -27,7 +27,13 @@ export function watchControlPlane(metrics: Metrics) {
     buckets: [0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120],
     registers,
   });
+  const drifted = new Gauge({
+    name: 'freehold_drifted_databases',
+    help: 'Databases whose schema is not that of their version and was not adopted, by the last look at each.',
+    registers,
+  });
   return {
+    drifted: (count: number) => drifted.set(count),
     queue: (event: QueueEvent) => queueEvents.inc({ lane: event.lane, event: event.type }),
     step: async ({ kind, step, direction, durationMs }: StepMoment) => {
       if (durationMs !== undefined) steps.observe({ kind, step, direction }, durationMs / 1000);

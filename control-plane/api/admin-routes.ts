@@ -5,6 +5,7 @@ import { apiKeyRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { clusterRoutes } from './routes/clusters.ts';
 import { docsRoutes } from './routes/docs.ts';
+import { fleetDriftRoutes } from './routes/fleet-drift.ts';
 import { fleetQueryRoutes } from './routes/fleet-query.ts';
 import { fleetStatusRoutes } from './routes/fleet-status.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -41,6 +42,7 @@ export const adminRoutes: readonly AdminRoute[] = [
   ...rolloutChangeRoutes,
   ...rolloutMemberRoutes,
   ...rolloutEventRoutes,
+  ...fleetDriftRoutes,
   ...apiKeyRoutes,
   ...signingKeyRoutes,
   ...auditRoutes,

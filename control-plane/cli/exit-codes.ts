@@ -23,7 +23,7 @@ export const exitCodeMeanings: readonly { code: ExitCode; meaning: string }[] = 
   { code: exitCodes.usage, meaning: 'wrong usage, input or configuration: nothing was changed' },
   { code: exitCodes.unfinished, meaning: 'not finished within --timeout; the operation goes on on the server' },
   { code: exitCodes.notFound, meaning: 'there is no such tenant, cluster, operation, release or key' },
-  { code: exitCodes.findings, meaning: 'fsck or the linter found something' },
+  { code: exitCodes.findings, meaning: 'fsck or the linter found something, or a schema has drifted' },
   { code: exitCodes.interrupted, meaning: 'Ctrl-C; an operation that was begun goes on on the server' },
 ];
 

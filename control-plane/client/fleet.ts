@@ -1,17 +1,21 @@
 // Owns what a client asks of the fleet as a whole: where it stands, and the streams that look into every database.
 import type { z } from '@hono/zod-openapi';
 import type { JsonClient } from '../../platform/http/json-client.ts';
+import type { FleetDriftLine, SchemaCheckView, SchemaDifferenceView } from '../api/present/drift.ts';
 import type { FleetQueryLine } from '../api/present/fleet-lines.ts';
 import type { FleetStatusView } from '../api/present/fleet-status.ts';
+import type { driftAdoptSchema, driftSweepSchema } from '../api/routes/fleet-drift.ts';
 import type { fleetQuerySchema } from '../api/routes/fleet-query.ts';
-import type { Get } from './pages.ts';
+import { type Change, type Get, listOf } from './pages.ts';
 
-export type { FleetQueryLine, FleetStatusView };
+export type { FleetDriftLine, FleetQueryLine, FleetStatusView, SchemaCheckView, SchemaDifferenceView };
 
 export type FleetQuery = z.input<typeof fleetQuerySchema>;
+export type DriftSweep = z.input<typeof driftSweepSchema>;
+export type DriftAdoption = z.input<typeof driftAdoptSchema>;
 export type FleetSelection = NonNullable<FleetQuery['selection']>;
 
-export function fleetOf(http: JsonClient, get: Get) {
+export function fleetOf(http: JsonClient, get: Get, change: Change) {
   /** @throws CutStreamError where the last line is missing: what came is not the whole */
   async function* whole<T extends { type: string }>(path: string, body: unknown, signal?: AbortSignal) {
     let ended = false;
@@ -26,6 +30,14 @@ export function fleetOf(http: JsonClient, get: Get) {
     status: () => get<FleetStatusView>('/v1/fleet/status'),
     /** Tenant by tenant as they answer. */
     query: (query: FleetQuery, signal?: AbortSignal) => whole<FleetQueryLine>('/v1/fleet/query', query, signal),
+    /** Looks, database by database. */
+    sweepDrift: (sweep: DriftSweep, signal?: AbortSignal) => whole<FleetDriftLine>('/v1/fleet/drift', sweep, signal),
+    /** What the last looks have found. */
+    drift: listOf(get)<SchemaCheckView, { drifted?: boolean }>('/v1/fleet/drift'),
+    adoptDrift: async (adoption: DriftAdoption) =>
+      (await change<{ data: { database_id: string; slug: string }[] }>('POST', '/v1/fleet/drift/adopt', adoption)).data,
+    repairDrift: (sweep: DriftSweep, signal?: AbortSignal) =>
+      whole<FleetDriftLine>('/v1/fleet/drift/repair', sweep, signal),
   };
 }
 

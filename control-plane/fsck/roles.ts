@@ -2,12 +2,12 @@
 // their attributes, memberships, limits and settings.
 import type { DatabaseId } from '../../catalog/ids.ts';
 import { namesOf } from '../../catalog/names.ts';
+import { type ExpectedRole, expectedRole, limitsFor, settingDifferences } from '../operations/expected-roles.ts';
 import type { DatabaseLimits } from '../postgres/cluster-admin.ts';
 import type { InventoryRole } from '../postgres/cluster-inventory.ts';
 import { rolesOf } from '../postgres/cluster-names.ts';
 import type { ClusterView } from './clusters.ts';
 import { mustExist } from './databases.ts';
-import { type ExpectedRole, expectedRole, limitsFor, settingDifferences } from './expected-roles.ts';
 import { finding } from './finding.ts';
 import type { FindingCode } from './findings.ts';
 import type { FsckFinding } from './report.ts';

@@ -84,6 +84,7 @@ function checkRoute(snapshot: CatalogSnapshot, { id }: SnapshotTenant, row: Snap
 
 function checkRow(snapshot: CatalogSnapshot, row: SnapshotDatabase): FsckFinding[] {
   const at = { clusterId: row.cluster_id, databaseId: row.id, tenantId: row.tenant_id, object: row.name };
+  if (row.state === 'creating' && row.scratch_until !== null && row.scratch_until > new Date()) return [];
   if (row.state === 'creating' || row.state === 'retiring') {
     const worked = snapshot.unfinished.some((operation) =>
       operation.databaseId === null

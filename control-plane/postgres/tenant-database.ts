@@ -14,6 +14,7 @@ import { type ClusterAddress, type IdleSessionsOf, openClusterSession } from './
 import { type DatabaseInspection, inspectDatabase } from './inspect-database.ts';
 import { execAndTell, type MigrateOptions, type MigrateOutcome, migrateAndTell } from './migrate-and-tell.ts';
 import { readLedger } from './read-ledger.ts';
+import { type RepairOutcome, runRepairs } from './run-repairs.ts';
 import type { LookForBlockers } from './watch-lock-waits.ts';
 
 export { DatabaseMigrationFailed } from './describe-migration-error.ts';
@@ -34,8 +35,8 @@ export type Identity = { databaseId: string; tenantId: TenantId | null };
 
 export interface TenantDatabases {
   probeLanes(id: DatabaseId): Promise<LaneVersions>;
-  /** Every lane to its head: all pending files in one message and one transaction, as far as they may stand in one. */
-  applyLanes(id: DatabaseId): Promise<LaneVersions>;
+  /** Every lane to its head, or to where it is asked to be: all pending files in one message and one transaction, as far as they may stand in one. */
+  applyLanes(id: DatabaseId, lanes?: readonly Lane[]): Promise<LaneVersions>;
   /**
    * One lane to a target, on the account of a run. Repeated, it goes on where it was.
    * @throws DatabaseMigrationFailed; the signal's reason
@@ -48,6 +49,8 @@ export interface TenantDatabases {
     statement: string,
     options: Omit<MigrateOptions, 'run'>,
   ): Promise<MigrateOutcome>;
+  /** As the owner, each by itself. @throws Fault migration_at_work */
+  repair(id: DatabaseId, statements: readonly string[]): Promise<RepairOutcome[]>;
   /** Only where it is unclaimed or already this tenant's, else Fault identity_mismatch. */
   stampIdentity(id: DatabaseId, tenantId: TenantId): Promise<void>;
   clearIdentity(id: DatabaseId, tenantId: TenantId): Promise<void>;
@@ -115,8 +118,8 @@ export function createTenantDatabases(deps: TenantDatabasesDeps): TenantDatabase
 
   return {
     probeLanes: (id) => asOwner(id, async (session) => versionsOf((await readLedger(session, bookkeeping)).applied)),
-    async applyLanes(id) {
-      const lanes = await heads();
+    async applyLanes(id, wanted) {
+      const lanes = wanted ?? (await heads());
       const { owner } = namesOf(id);
       const { versions, files } = await asOwner(id, (session) => bringToHeads(session, lanes, { owner, bookkeeping }));
       if (files.length > 0) log.info({ databaseId: id, files }, 'migrations applied');
@@ -124,6 +127,7 @@ export function createTenantDatabases(deps: TenantDatabasesDeps): TenantDatabase
     },
     migrate: (id, target, options) => migrateAndTell(migrating(id), target, options),
     execOnce: (id, run, statement, options) => execAndTell(migrating(id), statement, { ...options, run }),
+    repair: (id, statements) => asOwner(id, (session) => runRepairs(session, statements)),
     stampIdentity: (id, tenantId) => {
       prewarmed.delete(id);
       return asOwner(id, (session) => changeIdentity(session, stampSql, id, tenantId));

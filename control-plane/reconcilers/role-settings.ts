@@ -12,11 +12,11 @@ import { secretContext } from '../../catalog/names.ts';
 import { roleSettingsName } from '../../catalog/reconcilers.ts';
 import { scramVerifier } from '../../platform/postgres/scram.ts';
 import { mustExist } from '../fsck/databases.ts';
-import { limitsFor } from '../fsck/expected-roles.ts';
 import { inParallel } from '../fsck/in-parallel.ts';
-import { type LoginChange, loginChanges } from '../fsck/login-changes.ts';
 import { otherPasswords } from '../fsck/secrets.ts';
 import { limitsOfPlan, stockLimits } from '../operations/database-limits.ts';
+import { limitsFor } from '../operations/expected-roles.ts';
+import { type LoginChange, loginChanges } from '../operations/login-changes.ts';
 import type { Reconciler, ReconcilerDeps } from './reconciler.ts';
 
 /** Far above what tampering makes, and a plan of thousands of tenants is done within some runs. */

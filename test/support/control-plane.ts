@@ -93,7 +93,13 @@ export async function startControlPlane(overrides: Partial<AdminApiDeps> = {}): 
         log,
       }),
     fsck: () => runFsck({ catalog: db, ...installation.connections, sealer, log }),
-    fleet: createFleetLook(installation.connections),
+    fleet: createFleetLook({
+      catalog: db,
+      ...installation.connections,
+      sealer,
+      wake: async (id) => worker.wake(id),
+      log,
+    }),
     readiness: {
       catalog: async () => void (await db.selectFrom('plans').select('id').limit(1).execute()),
       schema: () => checkCatalogSchema(db),

@@ -23,6 +23,24 @@ describe('M12 schema differences', () => {
     ]);
   });
 
+  test('of what is missing or unexpected as a whole, parts and rights are not told again', () => {
+    const added = {
+      'table public.b': '',
+      'column public.b.id': 'bigint',
+      'constraint public.b.b_pkey': 'PRIMARY KEY (id)',
+      'owner TABLE public.b': '<database>_own',
+      'grant TABLE public.b TO PUBLIC': 'SELECT',
+      'column-grant public.b.id TO <database>_ro': 'UPDATE',
+      'function public.f(integer)': 'x',
+      'grant ROUTINE public.f(integer) TO PUBLIC': 'EXECUTE',
+      'column public.a.id': 'bigint',
+    };
+    const named = (found: { kind: string; object: string }[]) => found.map(({ kind, object }) => `${kind} ${object}`);
+    const whole = ['column public.a.id', 'function public.f(integer)', 'table public.b'];
+    expect(named(diffSchemas({ 'table public.a': '' }, { 'table public.a': '', ...added }))).toEqual(whole);
+    expect(named(diffSchemas({ 'table public.a': '', ...added }, { 'table public.a': '' }))).toEqual(whole);
+  });
+
   const one = (key: string, expected?: string, found?: string) => {
     const [difference] = diffSchemas(
       expected === undefined ? {} : { [key]: expected },

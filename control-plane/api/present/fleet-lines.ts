@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 import type { KnownDatabase } from '../../../catalog/schema-checks.ts';
 import type { QueryLine } from '../../rollouts/look/run-fleet-query.ts';
 
-const whose = { tenant_id: z.string(), slug: z.string(), database_id: z.string(), cluster: z.string() };
+export const whose = { tenant_id: z.string(), slug: z.string(), database_id: z.string(), cluster: z.string() };
 
 export const beginLine = z.object({ type: z.literal('begin'), databases: z.int() });
 export const unansweredLine = z.object({

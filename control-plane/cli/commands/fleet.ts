@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Io } from '../cli.ts';
 import { addFleetChanges } from './fleet-changes.ts';
+import { addFleetDrift } from './fleet-drift.ts';
 import { addFleetMigrate } from './fleet-migrate.ts';
 import { addFleetQuery } from './fleet-query.ts';
 import { addFleetRollouts } from './fleet-rollouts.ts';
@@ -17,4 +18,5 @@ export function addFleet(program: Command, io: Io): void {
   addFleetMigrate(fleet, io);
   addFleetRollouts(fleet, io);
   addFleetChanges(fleet, io);
+  addFleetDrift(fleet, io);
 }

@@ -1,10 +1,17 @@
 // Owns what the control plane does to know its fleet, made once for whoever asks: the API and the reconcilers. Nothing here
 // changes a tenant's database but a repair that was asked for.
+import type { Caller } from '../../../catalog/caller.ts';
 import type { DatabaseId } from '../../../catalog/ids.ts';
 import type { KnownDatabase } from '../../../catalog/schema-checks.ts';
 import type { PostgresAddress } from '../../../platform/postgres/address.ts';
 import { type ReadLimits, type ReadOnlyStatement, readOnce } from '../../postgres/fleet-query.ts';
+import { readSchema } from '../../postgres/read-schema.ts';
+import type { TenantDatabases } from '../../postgres/tenant-database.ts';
+import { createScratchDatabases, type ScratchDeps } from '../scratch/scratch-databases.ts';
+import { createGoldenSchemas } from './golden-schemas.ts';
+import { type RepairLine, repairDrift } from './repair-drift.ts';
 import { type QueryLine, runFleetQuery } from './run-fleet-query.ts';
+import { type DriftLine, sweepDrift } from './sweep-drift.ts';
 
 export type FleetLook = {
   query(
@@ -12,15 +19,31 @@ export type FleetLook = {
     statement: ReadOnlyStatement,
     options: { concurrency: number } & ReadLimits,
   ): AsyncGenerator<QueryLine>;
+  /** Each looked at and judged; the answers are stored. */
+  drift(databases: readonly KnownDatabase[], options: SweepOptions): AsyncGenerator<DriftLine>;
+  repair(databases: readonly KnownDatabase[], caller: Caller, options: SweepOptions): AsyncGenerator<RepairLine>;
 };
 
-export type FleetLookDeps = {
+export type SweepOptions = {
+  /** On each cluster. */
+  concurrency: number;
+  signal?: AbortSignal | undefined;
+};
+
+export type FleetLookDeps = ScratchDeps & {
+  readonly databases: Pick<TenantDatabases, 'applyLanes' | 'forget' | 'repair'>;
   readonly addressOf: (id: DatabaseId, login: 'ro') => Promise<PostgresAddress>;
 };
 
-export function createFleetLook({ addressOf }: FleetLookDeps): FleetLook {
+export function createFleetLook(deps: FleetLookDeps): FleetLook {
+  const { catalog, clusters, databases, addressOf, log } = deps;
+  const read = (id: DatabaseId, signal?: AbortSignal) => readSchema(addressOf, id, signal);
+  const golden = createGoldenSchemas({ catalog, scratch: createScratchDatabases(deps), readSchema: read });
+  const drift = { catalog, clusters, databases, golden, readSchema: read, log };
   return {
-    query: (databases, statement, options) =>
-      runFleetQuery((id, what, limits) => readOnce(addressOf, id, what, limits), databases, statement, options),
+    query: (whom, statement, options) =>
+      runFleetQuery((id, what, limits) => readOnce(addressOf, id, what, limits), whom, statement, options),
+    drift: (whom, options) => sweepDrift(drift, whom, options),
+    repair: (whom, caller, options) => repairDrift(drift, whom, caller, options),
   };
 }

@@ -4,10 +4,14 @@ import type { SchemaDifference } from '../../../catalog/fleet-schema.ts';
 
 type Objects = Readonly<Record<string, string>>;
 
-/** In the order of their keys. */
+/** In the order of their keys. Of an object that is missing or unexpected as a whole, its parts and rights are not told again. */
 export function diffSchemas(expected: Objects, found: Objects): SchemaDifference[] {
   const keys = [...new Set([...Object.keys(expected), ...Object.keys(found)])].sort();
-  return keys.flatMap((key) => {
+  const whole = new Set(
+    keys.filter((key) => isWhole(key) && (expected[key] === undefined || found[key] === undefined)),
+  );
+  const told = keys.filter((key) => !wholesOf(key).some((each) => whole.has(each)));
+  return told.flatMap((key) => {
     const [should, is] = [expected[key], found[key]];
     if (should === is) return [];
     const cut = key.indexOf(' ');
@@ -20,6 +24,22 @@ export function diffSchemas(expected: Objects, found: Objects): SchemaDifference
     } as const;
     return [{ ...difference, repairable: isSafe(difference) }];
   });
+}
+
+const isWhole = (key: string) => /^(table|view|sequence|function|type|schema) /.test(key);
+
+/** The keys that this one would be a part of. */
+function wholesOf(key: string): string[] {
+  const [, part] =
+    /^(?:column|constraint|trigger|rule|policy|column-grant) (.+)\.(?:[^."\s]+|"[^"]+")(?: TO \S+)?$/.exec(key) ?? [];
+  if (part !== undefined) return [`table ${part}`, `view ${part}`, `type ${part}`];
+  const [, object] =
+    /^(?:owner|grant) (?:TABLE|VIEW|MATERIALIZED VIEW|FOREIGN TABLE|SEQUENCE|ROUTINE|TYPE|SCHEMA) (.+?)(?: TO \S+)?$/.exec(
+      key,
+    ) ?? [];
+  return object === undefined
+    ? []
+    : ['table', 'view', 'sequence', 'function', 'type', 'schema'].map((kind) => `${kind} ${object}`);
 }
 
 type Difference = Omit<SchemaDifference, 'repairable'>;

@@ -3,10 +3,10 @@
 import type { CatalogSnapshot, SnapshotDatabase } from '../../catalog/catalog-snapshot.ts';
 import type { DatabaseId } from '../../catalog/ids.ts';
 import { namesOf } from '../../catalog/names.ts';
-import { limitsOfPlan, stockLimits } from '../operations/database-limits.ts';
 import type { DatabaseLimits } from '../postgres/cluster-admin.ts';
 import type { InventoryRole } from '../postgres/cluster-inventory.ts';
 import { migratorsRole, tenantsRole } from '../postgres/cluster-names.ts';
+import { limitsOfPlan, stockLimits } from './database-limits.ts';
 
 export type ExpectedRole = {
   login: boolean;
