@@ -92,7 +92,8 @@ create table public.databases (
   version integer not null default 1,
   created_at timestamp with time zone not null default now(),
   claimed_at timestamp with time zone,
-  dropped_at timestamp with time zone
+  dropped_at timestamp with time zone,
+  scratch_until timestamp with time zone
 );
 
 create table public.events (
@@ -415,6 +416,8 @@ alter table public.databases add constraint databases_active_login_check CHECK (
 alter table public.databases add constraint databases_check CHECK (((state <> 'claimed'::text) OR (tenant_id IS NOT NULL)));
 
 alter table public.databases add constraint databases_check1 CHECK (((state <> 'warm'::text) OR (tenant_id IS NULL)));
+
+alter table public.databases add constraint databases_check2 CHECK (((scratch_until IS NULL) OR ((state = ANY (ARRAY['creating'::text, 'retiring'::text, 'dropped'::text])) AND (tenant_id IS NULL))));
 
 alter table public.databases add constraint databases_cluster_id_fkey FOREIGN KEY (cluster_id) REFERENCES clusters(id);
 

@@ -198,23 +198,21 @@ describe('the command line', () => {
     startCli(home, args, { env: { FREEHOLD_URL: plane.url, FREEHOLD_API_KEY: plane.keys.dba.text } }).ended;
 
   test('query: CSV, JSON lines, exact sums by cluster; who has not answered is told and is exit code 1', async () => {
+    // The first on this cluster was suspended above.
+    const open = tenants.filter(({ cluster }) => cluster === 0)[1]?.slug as string;
     const [csv, jsonl, sum, part] = await Promise.all([
-      freehold(
-        'fleet',
-        'query',
-        "select body, 'a,\"b' as odd, '' as nothing from notes",
-        '--csv',
-        '--tenant',
-        'fleet-1',
-      ),
-      freehold('fleet', 'query', 'select id, true as yes from notes where id > 1', '--jsonl', '--tenant', 'fleet-1'),
+      freehold('fleet', 'query', "select body, 'a,\"b' as odd, '' as nothing from notes", '--csv', '--tenant', open),
+      freehold('fleet', 'query', 'select id, true as yes from notes where id > 1', '--jsonl', '--tenant', open),
       freehold('fleet', 'query', 'select id, amount, body from notes', '--group-by', 'cluster', '--json'),
       freehold('fleet', 'query', 'select count(*) from notes'),
     ]);
-    expect(csv.stdout).toMatch(
-      /^tenant,cluster,body,odd,nothing\r\nfleet-1,(one|two),note of fleet-1,"a,""b",""\r\nfleet-1,(one|two),,"a,""b",""\r\n$/,
-    );
-    expect(JSON.parse(jsonl.stdout)).toMatchObject({ tenant: 'fleet-1', row: { id: '9007199254740993', yes: true } });
+    expect(csv.stdout.split('\r\n')).toEqual([
+      'tenant,cluster,body,odd,nothing',
+      `${open},one,note of ${open},"a,""b",""`,
+      `${open},one,,"a,""b",""`,
+      '',
+    ]);
+    expect(JSON.parse(jsonl.stdout)).toMatchObject({ tenant: open, row: { id: '9007199254740993', yes: true } });
     const { rows, unanswered } = JSON.parse(sum.stdout);
     const reached = tenants.filter(({ slug }) => !unanswered.some((line: { slug: string }) => line.slug === slug));
     for (const each of rows as { cluster: string; rows: number; sums: { id: string; amount: string } }[]) {
