@@ -49,6 +49,14 @@ export const runtimeFaults = {
     check: 'Wait for as long as Retry-After says; the headers RateLimit-Policy and RateLimit tell every limit.',
     who: 'client',
   },
+  tenant_request_ended: {
+    kind: 'internal',
+    title: 'The database of a tenant was used after its request had ended',
+    cause: 'A handler of the product answered before all its work was done, so what was left had no session any more.',
+    check:
+      'Await all work in the handler; give the middleware `streams` where the body itself reads from the database.',
+    who: 'developer',
+  },
 } as const satisfies FaultTable;
 
 const fault = faultsOf(runtimeFaults);

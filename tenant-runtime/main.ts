@@ -1,13 +1,9 @@
-// Owns the process of the tenant runtime: configuration from the environment, things started in order, closed in reverse.
+// Owns the process of the standalone runtime, a thin use of the library: things started in order, closed in reverse.
 import { readFileSync } from 'node:fs';
-import { systemClock } from '../platform/clock.ts';
-import { loadConfig } from '../platform/config.ts';
 import { serve } from '../platform/http/serve.ts';
 import { createLifecycle } from '../platform/lifecycle.ts';
 import { createLog, logLevelOf } from '../platform/log.ts';
-import { createMetrics, metricsApp } from '../platform/metrics.ts';
-import { runtimeConfig } from './config.ts';
-import { createRuntime } from './runtime.ts';
+import { createTenantRuntime } from './create-tenant-runtime.ts';
 
 /** Until the configuration is read; it may itself be what is wrong. */
 const graceBeforeConfigMs = 5_000;
@@ -23,31 +19,26 @@ const log = createLog({ name: 'tenant-runtime', level: logLevelOf(env.FREEHOLD_L
 const lifecycle = createLifecycle({ log, graceMs: graceMs + graceBeforeConfigMs });
 
 await lifecycle.run(async () => {
-  // Variables of the control plane often stand in the same file.
-  const ofOthers = Object.keys(env).filter((name) => !name.startsWith('FREEHOLD_RUNTIME_'));
-  const config = loadConfig(runtimeConfig, env, { alsoKnown: ofOthers });
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string;
   };
-  const metrics = createMetrics();
-
   const runtime = await lifecycle.add(
     'runtime',
-    () => createRuntime({ config, version, log, metrics, clock: systemClock }),
+    () => createTenantRuntime({ env, version, log }),
     (it) => it.stop(),
   );
   lifecycle.stopping.addEventListener('abort', () => runtime.drain(), { once: true });
   await runtime.start();
-  const host = config.runtimeHost;
+  const { runtimeHost: host, runtimePort, runtimeMetricsPort, shutdownGraceMs } = runtime.config;
   await lifecycle.add(
     'metrics port',
-    () => serve({ app: metricsApp(metrics), host, port: config.runtimeMetricsPort, log }),
+    () => serve({ app: runtime.metricsPage, host, port: runtimeMetricsPort, log }),
     (server) => server.close(0),
   );
   const server = await lifecycle.add(
     'tenant port',
-    () => serve({ app: runtime.app, host, port: config.runtimePort, log }),
-    (it) => it.close(config.shutdownGraceMs),
+    () => serve({ app: runtime.dataApi, host, port: runtimePort, log }),
+    (it) => it.close(shutdownGraceMs),
   );
   log.info({ url: server.url }, 'tenant runtime is ready');
 });

@@ -17,7 +17,7 @@ import { createRateCounter } from '../platform/rate-counter.ts';
 import { createSealer, parseSealingKeys } from '../platform/sealing.ts';
 import { createVerifiedTokenCache } from '../platform/verified-token-cache.ts';
 import { admitByTenant } from './admission.ts';
-import { createRuntimeApp, sqlPath } from './app.ts';
+import { createRuntimeApp, type RuntimeAppDeps, sqlPath } from './app.ts';
 import type { RuntimeConfig } from './config.ts';
 import { createGraphqlLoader } from './graphql/load-graphql-api.ts';
 import { createTenantResolver } from './resolve-tenant.ts';
@@ -34,7 +34,10 @@ import { createVerificationKeys, type VerificationKeys } from './verification-ke
 import { countByVersion, createVersionFigures } from './version-figures.ts';
 
 export type Runtime = {
+  /** What the standalone server answers with. */
   readonly app: Hono<EdgeEnv>;
+  /** What it is made of, for a product that answers with its own. */
+  readonly doors: RuntimeAppDeps;
   readonly pools: TenantPools;
   readonly routes: RouteCache;
   readonly keys: VerificationKeys;
@@ -126,7 +129,7 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
   watchRuntime(metrics, { routes, keys, tokens, pools, changes, shares, counter, graphql });
 
   const state = { ready: false, draining: false };
-  const app = createRuntimeApp({
+  const doors: RuntimeAppDeps = {
     edge: createEdge({
       log,
       metrics,
@@ -141,7 +144,7 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
     limits: { counter, clientIpHeader: config.runtimeClientIpHeader, onRefused: refused },
     schemas: createSchemaStore({ build: readSchema, schemasMax: restSchemasMax }),
     isReady: () => !state.draining && (state.ready || keys.stats().keys > 0),
-  });
+  };
 
   const snapshot =
     config.runtimeSnapshotFile === undefined
@@ -190,7 +193,8 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
   };
 
   return {
-    app,
+    app: createRuntimeApp(doors),
+    doors,
     pools,
     routes,
     keys,

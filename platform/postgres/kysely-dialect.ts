@@ -13,14 +13,21 @@ import {
   type TransactionSettings,
 } from 'kysely';
 import type { IsolationLevel, Session } from './session.ts';
-import type { Lease } from './session-lease.ts';
 import type { SessionPool } from './session-pool.ts';
 
-type Acquire = (options: { signal?: AbortSignal | undefined }) => Promise<Lease>;
+/** What Kysely asks of a session. */
+export type KyselySession = Pick<Session, 'query' | 'script' | 'begin' | 'commit' | 'rollback' | 'usable'>;
+export type KyselyLease = { readonly session: KyselySession; release(): void };
+
+type Acquire = (options: { signal?: AbortSignal | undefined }) => Promise<KyselyLease>;
 
 /** `destroy()` on it does nothing: whoever made the pool closes it. */
 export function createKysely<DB>(pool: SessionPool, key = 'default'): Kysely<DB> {
-  const acquire: Acquire = ({ signal }) => pool.lease(key, { signal });
+  return createKyselyOn<DB>(({ signal }) => pool.lease(key, { signal }));
+}
+
+/** On sessions that somebody else lends. Nothing that a holder of the handle can reach leads to what `acquire` knows. */
+export function createKyselyOn<DB>(acquire: Acquire): Kysely<DB> {
   const dialect: Dialect = {
     createAdapter: () => new PostgresAdapter(),
     createDriver: () => new SessionDriver(acquire),
@@ -74,21 +81,29 @@ class SessionDriver implements Driver {
   }
 
   async releaseConnection(connection: DatabaseConnection): Promise<void> {
-    (connection as SessionConnection).lease.release();
+    (connection as SessionConnection).release();
   }
 
   async destroy(): Promise<void> {}
 }
 
 class SessionConnection implements DatabaseConnection {
-  readonly lease: Lease;
+  readonly #lease: KyselyLease;
 
-  constructor(lease: Lease) {
-    this.lease = lease;
+  constructor(lease: KyselyLease) {
+    this.#lease = lease;
+  }
+
+  static sessionOf(connection: SessionConnection): KyselySession {
+    return connection.#lease.session;
+  }
+
+  release(): void {
+    this.#lease.release();
   }
 
   async executeQuery<R>(query: CompiledQuery, options?: { signal?: AbortSignal }): Promise<QueryResult<R>> {
-    const result = await this.lease.session.query<R>(query.sql, query.parameters, { signal: options?.signal });
+    const result = await this.#lease.session.query<R>(query.sql, query.parameters, { signal: options?.signal });
     return changesRows.has(result.command)
       ? { rows: result.rows, numAffectedRows: BigInt(result.rowCount) }
       : { rows: result.rows };
@@ -102,8 +117,8 @@ class SessionConnection implements DatabaseConnection {
 
 const changesRows = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE']);
 
-function sessionOf(connection: DatabaseConnection): Session {
-  return (connection as SessionConnection).lease.session;
+function sessionOf(connection: DatabaseConnection): KyselySession {
+  return SessionConnection.sessionOf(connection as SessionConnection);
 }
 
 function isolationOf(level: NonNullable<TransactionSettings['isolationLevel']>): IsolationLevel {

@@ -56,6 +56,11 @@ const controlPlaneRooms: Record<string, (target: string) => boolean> = {
 
 export const arrows: Arrow[] = [
   { rule: 'nobody imports scripts/', from: /^(?!scripts\/|test\/)/, forbidden: within('scripts/') },
+  {
+    rule: 'an example stands outside: it takes the library by its public name, and nobody but tests takes it',
+    from: /^(?!test\/)/,
+    forbidden: (target, _, from) => target.startsWith('examples/') !== from.startsWith('examples/'),
+  },
   { rule: 'only tests import test/', from: /^(?!test\/|vitest\.config\.ts)/, forbidden: within('test/') },
   {
     rule: 'platform knows nothing of tenants: it imports nothing of ours',
