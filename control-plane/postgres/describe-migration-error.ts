@@ -35,9 +35,7 @@ export function describeMigrationError(error: unknown, { applied, begun, blocker
       ...place,
       statement: placeOf(error)?.statement?.slice(0, statementCharsMax),
     }),
-    ...(error instanceof PostgresError
-      ? shown({ detail: error.detail, hint: error.hint ?? hints[error.sqlstate] })
-      : {}),
+    ...shown(adviceOf(error)),
     ...shown({ blocker }),
     state_of_database: applied === undefined ? 'unknown' : partly ? 'partly-migrated' : 'unchanged',
     ...(partly && applied !== undefined ? { applied } : {}),
@@ -51,8 +49,21 @@ const hints: Readonly<Record<string, string>> = {
   '55P03': 'Another session holds a lock on the same object; end it or try again when it is gone.',
   '57014': 'The statement took longer than the statement timeout; do the work in batches or allow more time.',
   '53100': 'The disk of the cluster is full; make room, then retry.',
+  '53300': 'Every connection that the login may have is taken; wait, or end those that are not needed.',
+  '57P01': 'The session was ended by somebody; another attempt goes on from where the database is.',
+  '08': 'Another attempt goes on from where the database is; see whether the cluster answers.',
+  '23': 'Rows that are there break the rule; mend the data of this tenant, then retry it.',
+  '42': 'The schema is not as the file expects it; compare it with that of a tenant at the same version.',
+  ZF010: 'Somebody else migrates this database; try again when that has ended.',
   ZF011: 'Leave BEGIN, COMMIT, ROLLBACK and RESET ALL to the migrator; look at what the file has left behind.',
 };
+
+function adviceOf(error: unknown): { detail?: string | undefined; hint?: string | undefined } {
+  if (error instanceof PostgresError)
+    return { detail: error.detail, hint: error.hint ?? hints[error.sqlstate] ?? hints[error.sqlstate.slice(0, 2)] };
+  if (error instanceof ConnectionLostError) return { hint: hints[error.sqlstate ?? ''] ?? hints['08'] };
+  return {};
+}
 
 function messageOf(error: unknown): string {
   if (error instanceof ConnectionLostError) return 'The connection to the database was lost.';

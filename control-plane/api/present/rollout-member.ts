@@ -21,6 +21,7 @@ export const memberErrorSchema = z
     sqlstate: z.string().optional(),
     file: z.string().optional(),
     line: z.int().optional(),
+    position: z.int().optional().openapi({ description: 'The character of the statement, from 1.' }),
     state_of_database: z.enum(['unchanged', 'partly-migrated', 'unknown']),
     applied: z.array(z.string()).optional().openapi({ description: 'Files of this rollout that are in place.' }),
     retryable: z.boolean(),
