@@ -42,6 +42,9 @@ async function wakeAgain(id: string): Promise<void> {
   await dba().rollouts.resume(id);
 }
 
+/** Tenants that are made at once are not always spread evenly. */
+const on = (cluster: 0 | 1) => tenants.filter((tenant) => tenant.cluster === cluster).length;
+
 let keys = 0;
 const post = async (body: unknown, as: 'dba' | 'viewer' = 'dba', headers = { 'idempotency-key': `k-${++keys}` }) =>
   (await plane.request('POST', '/v1/rollouts', { as, body, headers })).json();
@@ -62,14 +65,14 @@ describe('a rollout through the API', () => {
     expect(begun.waves.map((wave) => wave.name)).toEqual(['canary', 'first tenth', 'the rest']);
     const last = await ended(begun.id);
     expect(last).toMatchObject({ state: 'succeeded', counts: { done: 6, pending: 0 } });
-    expect(last.clusters.map((cluster) => cluster.counts.done)).toEqual([3, 3]);
+    expect(last.clusters.map((cluster) => cluster.counts.done)).toEqual([on(0), on(1)]);
     const members = await membersOf(begun.id);
     expect(members.map((member) => member.state)).toEqual(Array(6).fill('done'));
     expect(members.map((member) => member.slug).sort()).toEqual(tenants.map((tenant) => tenant.slug).sort());
     const page = await plane.client('viewer').rollouts.page({ state: 'succeeded', lane: 'tenant', limit: 1 });
     expect(page).toMatchObject({ data: [{ id: begun.id, counts: { done: 6 } }], has_more: false });
     const few = await dba().rollouts.members(begun.id).page({ limit: 4, cluster: 'one' });
-    expect(few.data.map((member) => member.cluster.name)).toEqual(['one', 'one', 'one']);
+    expect(few.data.map((member) => member.cluster.name)).toEqual(Array(Math.min(4, on(0))).fill('one'));
     const audit = await dba().audit.page({ target_id: begun.id });
     expect(audit.data.map((entry) => entry.action)).toEqual(['rollout.create']);
   });
@@ -94,8 +97,8 @@ describe('a rollout through the API', () => {
       files: [{ databases: 6, statements: ['alter table one add column planned int'] }],
     });
     expect(plan.clusters.map((cluster) => [cluster.name, cluster.databases]).sort()).toEqual([
-      ['one', 3],
-      ['two', 3],
+      ['one', on(0)],
+      ['two', on(1)],
     ]);
     const night = plan.waves.at(-1);
     expect(night).toMatchObject({ group: 'night', tenants: ['fleet-0'], opens_at: expect.stringContaining('T02:00') });
