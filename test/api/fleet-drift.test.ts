@@ -66,6 +66,8 @@ describe('a fleet as it should be', () => {
     const lines = await sweep();
     expect(lines.at(-1)).toMatchObject({ type: 'summary', databases: 5, checked: 5, drifted: 0, unanswered: 0 });
     expect(looked(lines).flatMap(told)).toEqual([]);
+    const [entry] = (await plane.client('owner').audit.page({ action: 'fleet.drift' })).data;
+    expect(entry).toMatchObject({ actor: plane.keys.dba.id, detail: { selection: {}, databases: 5 } });
     const { installation } = plane;
     const { db } = installation.catalog;
     const scratch = () => db.selectFrom('databases').selectAll().where('scratch_until', 'is not', null).execute();
