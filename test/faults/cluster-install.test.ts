@@ -51,6 +51,16 @@ describe('a server that may hold tenants', () => {
     expect(template).toEqual([{ datistemplate: true, datallowconn: false, stamped: true }]);
   });
 
+  test('installed by an older version, it gets the functions that are new since, as `clusters upgrade` does', async () => {
+    await installTestCluster(server.address);
+    const admin = { ...server.address, database: 'freehold_admin' };
+    await superuserSql(admin, 'drop function freehold.blockers_of(text, integer)');
+    await superuserSql(admin, "comment on schema freehold is 'freehold-functions:older'");
+    await installTestCluster(server.address);
+    const may = `select has_function_privilege('freehold_provisioner', 'freehold.blockers_of(text, integer)', 'execute') as may`;
+    expect(await superuserSql(admin, may)).toEqual([{ may: true }]);
+  });
+
   test('belongs to one installation', async () => {
     await installTestCluster(server.address);
     const other = installCluster({ address: server.address, mac, log: quietLog });
