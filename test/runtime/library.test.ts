@@ -76,6 +76,10 @@ async function startProduct() {
     await sql`select pg_sleep(30)`.execute(c.var.tenant.db);
     return c.text('late');
   });
+  app.get('/app/stuck', async (c) => {
+    await names(c.var.tenant.db);
+    return new Promise<never>(() => {});
+  });
   app.get('/app/late', (c) => {
     const { db } = c.var.tenant;
     seen = c.var.tenant;
@@ -160,6 +164,13 @@ test('S02 the session is given back after a stream, a client that leaves, and th
   await waitUntil(async () => (await product.leased()) === 0, { what: 'the session of the client that left' });
   expect(await call(product.url, token, { path: '/app/sleep' })).toMatchObject({ status: 504 });
   await waitUntil(async () => (await product.leased()) === 0, { what: 'the session after the deadline' });
+  // A handler that waits for ever, between two statements: it may leak itself, not the session.
+  const stuck = new AbortController();
+  const gone = call(product.url, token, { path: '/app/stuck', signal: stuck.signal }).catch((e: Error) => e.name);
+  await waitUntil(async () => (await product.leased()) === 1, { what: 'the open transaction' });
+  stuck.abort();
+  expect(await gone).toBe('AbortError');
+  await waitUntil(async () => (await product.leased()) === 0, { what: 'the session of the handler that is stuck' });
 });
 
 test('a handle that outlives its request is refused', async () => {
