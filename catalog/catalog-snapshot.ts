@@ -127,13 +127,18 @@ function readTenants(tx: CatalogTx): Promise<SnapshotTenant[]> {
 }
 
 function readDanglingKeys(tx: CatalogTx): Promise<CatalogSnapshot['danglingIdempotencyKeys']> {
-  return tx
-    .selectFrom('idempotency_keys as k')
-    .leftJoin('tenants as t', 't.id', 'k.tenant_id')
-    .leftJoin('operations as o', 'o.id', 'k.operation_id')
-    .select(['k.principal', 'k.key', 'k.tenant_id as tenantId', 'k.operation_id as operationId'])
-    .where((where) => where.or([where('t.id', 'is', null), where('o.id', 'is', null)]))
-    .execute();
+  return (
+    tx
+      .selectFrom('idempotency_keys as k')
+      .leftJoin('tenants as t', 't.id', 'k.tenant_id')
+      .leftJoin('operations as o', 'o.id', 'k.operation_id')
+      .leftJoin('rollouts as r', 'r.id', 'k.rollout_id')
+      .select(['k.principal', 'k.key', 'k.tenant_id as tenantId', 'k.operation_id as operationId'])
+      // A key began a tenant with its operation, or a rollout.
+      .where('r.id', 'is', null)
+      .where((where) => where.or([where('t.id', 'is', null), where('o.id', 'is', null)]))
+      .execute()
+  );
 }
 
 function readActiveRoutes(tx: CatalogTx): Promise<SnapshotRoute[]> {

@@ -29,8 +29,8 @@ export type PumpDeps = {
   readonly observe?: (member: ClaimedMember) => Promise<void>;
 };
 
-/** Longer than any pause of a healthy process; a member of one that died is taken again after it. */
-const leaseDefaultMs = 30_000;
+/** As that of an operation: longer than a pause of a healthy process; a member of one that died is taken again after it. */
+const leaseDefaultMs = 15_000;
 
 /** Long against the moment that a worker needs to come to rest, short for somebody who watches. */
 const sliceDefaultMs = 2_000;
