@@ -24,15 +24,12 @@ const shapes = {
   ],
 } as const;
 
-const sample = [
+export const sample = [
   `insert into customers (name, email, country) select 'Customer ' || n, n || '@example.com', 'GB' from generate_series(1, 500) n`,
   `insert into members (display_name, email) select 'Member ' || n, n || '@example.com' from generate_series(1, 20) n`,
   `insert into projects (customer_id, lead_id, code, name) select n, 1 + n % 20, 'P' || translate(lpad(n::text, 4, '0'), '0123456789', 'ABCDEFGHIJ'), 'Project ' || n from generate_series(1, 200) n`,
   `insert into tasks (project_id, assignee_id, number, title, priority) select p, 1 + n % 20, n, 'Task ' || n, 1 + n % 5 from generate_series(1, 200) p, generate_series(1, 10) n`,
 ];
-
-const kinds = ['rest', 'sql', 'direct'] as const;
-type Kind = (typeof kinds)[number];
 
 export async function run(args: string[]): Promise<void> {
   const options = {
@@ -65,10 +62,10 @@ export async function run(args: string[]): Promise<void> {
     closers.push(async () => void (await Promise.all(sessions.map((session) => session.close()))));
     for (const [name, [table, query]] of Object.entries(shapes)) {
       const statement = await statementOf(sessions[0] as Session, table, query);
-      const send: Record<Kind, (slot: number) => Promise<unknown>> = {
+      const send = {
         rest: () => ask(`/v1/rest/${table}?${query}`),
         sql: () => ask('/v1/sql', { query: statement.text, params: statement.params }),
-        direct: (slot) => (sessions[slot] as Session).queryRaw(statement.text, statement.params),
+        direct: (slot: number) => (sessions[slot] as Session).queryRaw(statement.text, statement.params),
       };
       await measure(name, send, { rounds, requests, connections });
     }
@@ -77,12 +74,14 @@ export async function run(args: string[]): Promise<void> {
   }
 }
 
-async function measure(
+/** @param send by kind: the one in question first, what it is compared with after it */
+export async function measure<Kind extends string>(
   name: string,
   send: Record<Kind, (slot: number) => Promise<unknown>>,
   { rounds, requests, connections }: { rounds: number; requests: number; connections: number },
 ): Promise<void> {
-  const perSecond: Record<Kind, number[]> = { rest: [], sql: [], direct: [] };
+  const kinds = Object.keys(send) as [Kind, Kind, Kind];
+  const perSecond = Object.fromEntries(kinds.map((kind) => [kind, []])) as unknown as Record<Kind, number[]>;
   const turn = async (kind: Kind): Promise<number> => {
     let left = requests;
     const startedMs = performance.now();
@@ -102,9 +101,9 @@ async function measure(
   console.log(`\n${name}: requests per second in each round`);
   console.table(Object.fromEntries(kinds.map((kind) => [kind, perSecond[kind].map(Math.round)])));
   const pairs: [Kind, Kind][] = [
-    ['rest', 'sql'],
-    ['rest', 'direct'],
-    ['sql', 'direct'],
+    [kinds[0], kinds[1]],
+    [kinds[0], kinds[2]],
+    [kinds[1], kinds[2]],
   ];
   console.table(
     pairs.map(([a, b]) => {
@@ -115,7 +114,7 @@ async function measure(
   );
 }
 
-function asking(url: string, token: string) {
+export function asking(url: string, token: string) {
   return async (target: string, body?: object): Promise<unknown> => {
     const response = await fetch(url + target, {
       method: body === undefined ? 'GET' : 'POST',
@@ -128,7 +127,7 @@ function asking(url: string, token: string) {
   };
 }
 
-function directSession(url: string): Promise<Session> {
+export function directSession(url: string): Promise<Session> {
   return openSession(parseAddress(url), { applicationName: 'bench-direct' });
 }
 
