@@ -93,6 +93,15 @@ export async function setFenced(tx: CatalogTx, id: DatabaseId, fenced: boolean):
   await tx.updateTable('databases').set({ fenced, version: sql`version + 1` }).where('id', '=', id).execute();
 }
 
+/** Of the lanes named; the others stay as they are. */
+export async function setLanes(tx: CatalogTx, id: DatabaseId, lanes: LaneVersions): Promise<void> {
+  await tx
+    .updateTable('databases')
+    .set({ lanes: sql`lanes || ${JSON.stringify(lanes)}::text::jsonb`, version: sql`version + 1` })
+    .where('id', '=', id)
+    .execute();
+}
+
 /** Everything of it is gone from the cluster: its secrets and its slot go too. */
 export async function forgetDatabase(tx: CatalogTx, id: DatabaseId): Promise<void> {
   await sql`

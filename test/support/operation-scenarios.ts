@@ -89,7 +89,7 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'resume-tenant',
     kind: 'resume-tenant',
-    steps: ['open-database', 'come-back'],
+    steps: ['open-database', 'catch-up', 'come-back'],
     async begin(house) {
       const id = await needTenant(house, 'suspended');
       return (await startResumeTenant(house.catalog.db, id, caller)).operation.id;
@@ -107,7 +107,7 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'undelete (resume-tenant)',
     kind: 'resume-tenant',
-    steps: ['open-database', 'come-back'],
+    steps: ['open-database', 'catch-up', 'come-back'],
     async begin(house) {
       const id = await needTenant(house, 'deleted');
       return (await startUndeleteTenant(house.catalog.db, id, caller)).operation.id;
