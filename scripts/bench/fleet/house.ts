@@ -6,7 +6,6 @@ import path from 'node:path';
 import { type Catalog, openCatalog } from '../../../catalog/open-catalog.ts';
 import type { RolloutPolicy } from '../../../catalog/rollout-policy.ts';
 import { type Client, createClient } from '../../../control-plane/client.ts';
-import { createQueue, type OperationQueue } from '../../../control-plane/queue/queue.ts';
 import { freePort } from '../../../platform/free-port.ts';
 import { createLog } from '../../../platform/log.ts';
 import type { PostgresAddress } from '../../../platform/postgres/address.ts';
@@ -27,7 +26,6 @@ export type FleetHouse = {
   readonly folder: string;
   /** The product's lane: the sample product, and what a round adds. */
   readonly lane: string;
-  readonly queue: OperationQueue;
   readonly policy: RolloutPolicy;
   close(): Promise<void>;
 };
@@ -104,12 +102,6 @@ async function build({ databases, warmMax, policy, say }: FleetHouseOptions, clo
     log: createLog({ name: 'bench', level: 'silent' }),
   });
   closers.push(() => catalog.close());
-  const queue = await createQueue({
-    url: queueUrl,
-    log: createLog({ name: 'bench', level: 'silent' }),
-    onFatal: () => {},
-  });
-  closers.push(() => queue.close());
   say(`making ${databases} tenants …`);
   await makeTenants(client, databases);
   const rows = await catalog.db.selectFrom('databases').select('name').where('state', '=', 'claimed').execute();
@@ -117,7 +109,7 @@ async function build({ databases, warmMax, policy, say }: FleetHouseOptions, clo
   mkdirSync(lane);
   cpSync(path.join(root, 'migrations/tenant'), lane, { recursive: true });
   const { address } = servers[region];
-  return { client, catalog, server: address, databases: rows.map((row) => row.name), folder, lane, queue, policy };
+  return { client, catalog, server: address, databases: rows.map((row) => row.name), folder, lane, policy };
 }
 
 function makeTenants(client: Client, count: number): Promise<void> {

@@ -1,13 +1,7 @@
 // Owns Freehold's side of the fleet bench: a release and a rollout over the whole fleet, from the call that begins it until the
 // catalog says that it has ended.
-import { writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { systemCaller } from '../../../catalog/caller.ts';
-import { sharesOf } from '../../../catalog/rollout-shares.ts';
-import { readLane } from '../../../control-plane/migration-files/read-folder.ts';
-import { planRollout } from '../../../control-plane/rollouts/look/plan-rollout.ts';
-import { createRollout } from '../../../control-plane/rollouts/start/create-rollout.ts';
-import { registerRelease } from '../../../control-plane/rollouts/start/register-release.ts';
 import type { FleetHouse } from './house.ts';
 import { prepared, threeSteps, timed } from './rivals.ts';
 
@@ -26,33 +20,24 @@ export async function freehold(house: FleetHouse, round: number): Promise<number
   return timed(() => rollOut(house));
 }
 
-async function release(house: FleetHouse, number: number, up: string): Promise<void> {
+async function release({ lane, client }: FleetHouse, number: number, up: string): Promise<void> {
   const name = `${20261201000000000n + BigInt(number)}_bench.sql`;
-  writeFileSync(path.join(house.lane, name), `-- Up Migration\n${up}\n-- Down Migration\n`);
-  const lane = await readLane('tenant', house.lane);
-  await registerRelease(house.catalog.db, { lane }, systemCaller('bench'));
+  writeFileSync(
+    path.join(lane, name),
+    `-- freehold: allow require-concurrent-index-creation: the same for all sides of the bench\n-- Up Migration\n${up}\n-- Down Migration\n`,
+  );
+  const names = readdirSync(lane).filter((entry) => /^\d.*\.sql$/.test(entry));
+  const files = names.map((entry) => ({ name: entry, text: readFileSync(path.join(lane, entry), 'utf8') }));
+  await client.releases.create({ lane: 'tenant', files });
 }
 
-async function rollOut(house: FleetHouse): Promise<void> {
-  const { catalog, queue } = house;
-  const request = {
-    kind: 'migrate',
-    lane: 'tenant',
-    release: 'latest',
-    statement: null,
-    selection: {},
-    policy: house.policy,
-  } as const;
-  const { id } = await createRollout(catalog.db, systemCaller('bench'), 'tenant', (tx) => planRollout(tx, request));
-  await queue.fleet.wake(id, sharesOf(house.policy.concurrency));
+/** From the call that begins it until the API says that it has ended. */
+async function rollOut({ client, policy }: FleetHouse): Promise<void> {
+  const { id } = await client.rollouts.create({ kind: 'migrate', lane: 'tenant', release: 'latest', policy });
   for (;;) {
-    const { state } = await catalog.db
-      .selectFrom('rollouts')
-      .select('state')
-      .where('id', '=', id)
-      .executeTakeFirstOrThrow();
+    const { state } = await client.rollouts.get(id);
     if (state === 'succeeded') return;
     if (state !== 'running') throw new Error(`the rollout is ${state}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
