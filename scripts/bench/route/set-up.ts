@@ -19,10 +19,17 @@ import { installCluster } from '../../../control-plane/postgres/install-cluster.
 import { startEmbeddedPostgres, throwAwayParameters } from '../../../platform/embedded-postgres.ts';
 import { signJwt } from '../../../platform/jwt.ts';
 import { createLog } from '../../../platform/log.ts';
+import type { PostgresAddress } from '../../../platform/postgres/address.ts';
 import { openSession } from '../../../platform/postgres/session.ts';
 import { createSealer, generateSealingKey, parseSealingKeys } from '../../../platform/sealing.ts';
 
-export type BenchHouse = { env: Record<string, string>; tokensFile: string; close(): Promise<void> };
+export type BenchHouse = {
+  env: Record<string, string>;
+  tokensFile: string;
+  /** The superuser's way in. */
+  server: PostgresAddress;
+  close(): Promise<void>;
+};
 
 const root = path.resolve(import.meta.dirname, '../../..');
 const issuer = 'https://bench.local';
@@ -126,6 +133,7 @@ export async function setUpTenants(folder: string, count: number): Promise<Bench
   const at = `${address.host}:${address.port}`;
   return {
     tokensFile,
+    server: server.address,
     env: {
       FREEHOLD_RUNTIME_CATALOG_URL: `postgres://bench_runtime:bench@${at}/freehold_catalog`,
       FREEHOLD_SEALING_KEYS: sealingKeys,
