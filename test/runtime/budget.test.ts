@@ -14,6 +14,7 @@ const leaseMs = 3 * 1_000;
 
 let fixture: RuntimeFixture;
 const tenants: TestTenant[] = [];
+const started: ServerProcess[] = [];
 const tokens = new Map<TestTenant, string>();
 let counter: pg.Client;
 const seen = { most: 0, counts: 0 };
@@ -44,6 +45,8 @@ beforeAll(async () => {
   counted = count();
 }, 120_000);
 afterAll(async () => {
+  // Also after a failure in the middle.
+  await Promise.all(started.map((server) => server.kill()));
   counting = false;
   await counted;
   await counter.end();
@@ -73,6 +76,7 @@ const env = (more: Record<string, string> = {}) => ({
 async function start(more: Record<string, string> = {}): Promise<ServerProcess> {
   const { FREEHOLD_RUNTIME_PORT: _, ...rest } = env(more) as Record<string, string>;
   const server = await startRuntimeProcess(rest);
+  started.push(server);
   await untilReady(server);
   return server;
 }
