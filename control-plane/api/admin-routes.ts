@@ -6,6 +6,7 @@ import { auditRoutes } from './routes/audit.ts';
 import { clusterRoutes } from './routes/clusters.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { fleetDriftRoutes } from './routes/fleet-drift.ts';
+import { fleetDryRunRoutes } from './routes/fleet-dry-runs.ts';
 import { fleetQueryRoutes } from './routes/fleet-query.ts';
 import { fleetStatusRoutes } from './routes/fleet-status.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -43,6 +44,7 @@ export const adminRoutes: readonly AdminRoute[] = [
   ...rolloutMemberRoutes,
   ...rolloutEventRoutes,
   ...fleetDriftRoutes,
+  ...fleetDryRunRoutes,
   ...apiKeyRoutes,
   ...signingKeyRoutes,
   ...auditRoutes,

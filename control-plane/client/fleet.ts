@@ -2,15 +2,18 @@
 import type { z } from '@hono/zod-openapi';
 import type { JsonClient } from '../../platform/http/json-client.ts';
 import type { FleetDriftLine, SchemaCheckView, SchemaDifferenceView } from '../api/present/drift.ts';
+import type { DryRunLineView } from '../api/present/dry-run.ts';
 import type { FleetQueryLine } from '../api/present/fleet-lines.ts';
 import type { FleetStatusView } from '../api/present/fleet-status.ts';
 import type { driftAdoptSchema, driftSweepSchema } from '../api/routes/fleet-drift.ts';
+import type { dryRunSchema } from '../api/routes/fleet-dry-runs.ts';
 import type { fleetQuerySchema } from '../api/routes/fleet-query.ts';
 import { type Change, type Get, listOf } from './pages.ts';
 
-export type { FleetDriftLine, FleetQueryLine, FleetStatusView, SchemaCheckView, SchemaDifferenceView };
+export type { DryRunLineView, FleetDriftLine, FleetQueryLine, FleetStatusView, SchemaCheckView, SchemaDifferenceView };
 
 export type FleetQuery = z.input<typeof fleetQuerySchema>;
+export type DryRun = z.input<typeof dryRunSchema>;
 export type DriftSweep = z.input<typeof driftSweepSchema>;
 export type DriftAdoption = z.input<typeof driftAdoptSchema>;
 export type FleetSelection = NonNullable<FleetQuery['selection']>;
@@ -30,6 +33,8 @@ export function fleetOf(http: JsonClient, get: Get, change: Change) {
     status: () => get<FleetStatusView>('/v1/fleet/status'),
     /** Tenant by tenant as they answer. */
     query: (query: FleetQuery, signal?: AbortSignal) => whole<FleetQueryLine>('/v1/fleet/query', query, signal),
+    /** Version by version, file by file. */
+    dryRun: (wanted: DryRun, signal?: AbortSignal) => whole<DryRunLineView>('/v1/fleet/dry-runs', wanted, signal),
     /** Looks, database by database. */
     sweepDrift: (sweep: DriftSweep, signal?: AbortSignal) => whole<FleetDriftLine>('/v1/fleet/drift', sweep, signal),
     /** What the last looks have found. */

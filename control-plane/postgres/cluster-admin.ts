@@ -13,6 +13,7 @@ import { rolesOf, templateDatabase } from './cluster-names.ts';
 import { type ClusterAddress, type IdleSessionsOf, openClusterSession } from './cluster-slots.ts';
 import { dropOwnedElsewhere } from './drop-owned-elsewhere.ts';
 import { lookForBlockers } from './look-for-blockers.ts';
+import { type LocksAtBarrier, locksAtBarrier } from './rehearse-file.ts';
 import { retryOnBusyCatalog } from './retry-on-busy-catalog.ts';
 import { busyFor, endOverdue, type OverdueLimits, type OverdueSession, sessionsByName } from './tenant-sessions.ts';
 import { textArray } from './text-array.ts';
@@ -40,6 +41,8 @@ export interface ClusterAdmin {
   /** Ends the sessions of the database once, without closing it. */
   terminateSessions(id: DatabaseId): Promise<number>;
   blockersOf(id: DatabaseId, pid: number): Promise<Blocker[]>;
+  /** Of a file that is rehearsed in this database. */
+  locksAtBarrier(id: DatabaseId): ReturnType<LocksAtBarrier>;
   setLimits(id: DatabaseId, limits: DatabaseLimits): Promise<void>;
   setVerifier(id: DatabaseId, login: Login, verifier: string): Promise<void>;
   dropDatabase(id: DatabaseId): Promise<void>;
@@ -183,6 +186,7 @@ function createClusterAdmin({ pool, clusterId, marks, log, openIn }: AdminDeps):
         return rows[0]?.ended ?? 0;
       }),
     blockersOf: (id, pid) => use((session) => lookForBlockers(session, namesOf(id).database, pid)),
+    locksAtBarrier: (id) => use((session) => locksAtBarrier(session, namesOf(id).database)),
     setLimits: (id, limits) =>
       use(async (session) => {
         await call(session, 'set_limits($1, $2::text[], $3::text::jsonb)', [...keyOf(id), JSON.stringify(limits)]);

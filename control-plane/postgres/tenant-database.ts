@@ -14,6 +14,7 @@ import { type ClusterAddress, type IdleSessionsOf, openClusterSession } from './
 import { type DatabaseInspection, inspectDatabase } from './inspect-database.ts';
 import { execAndTell, type MigrateOptions, type MigrateOutcome, migrateAndTell } from './migrate-and-tell.ts';
 import { readLedger } from './read-ledger.ts';
+import { type LocksAtBarrier, type Rehearsal, rehearseFile } from './rehearse-file.ts';
 import { type RepairOutcome, runRepairs } from './run-repairs.ts';
 import type { LookForBlockers } from './watch-lock-waits.ts';
 
@@ -49,6 +50,8 @@ export interface TenantDatabases {
     statement: string,
     options: Omit<MigrateOptions, 'run'>,
   ): Promise<MigrateOutcome>;
+  /** The last file of `target` in a scratch database that has the ones before it. @throws DatabaseMigrationFailed */
+  rehearse(id: DatabaseId, target: Lane, options: MigrateOptions, locks: LocksAtBarrier): Promise<Rehearsal>;
   /** As the owner, each by itself. @throws Fault migration_at_work */
   repair(id: DatabaseId, statements: readonly string[]): Promise<RepairOutcome[]>;
   /** Only where it is unclaimed or already this tenant's, else Fault identity_mismatch. */
@@ -127,6 +130,14 @@ export function createTenantDatabases(deps: TenantDatabasesDeps): TenantDatabase
     },
     migrate: (id, target, options) => migrateAndTell(migrating(id), target, options),
     execOnce: (id, run, statement, options) => execAndTell(migrating(id), statement, { ...options, run }),
+    rehearse(id, target, options, locks) {
+      const migrate = (lane: Lane, with_: MigrateOptions) => migrateAndTell(migrating(id), lane, with_);
+      return rehearseFile(
+        { address: () => addressOf(id, 'mig'), owner: namesOf(id).owner, migrate, locks },
+        target,
+        options,
+      );
+    },
     repair: (id, statements) => asOwner(id, (session) => runRepairs(session, statements)),
     stampIdentity: (id, tenantId) => {
       prewarmed.delete(id);

@@ -330,6 +330,7 @@ describe('every change leaves an audit entry', () => {
     queryFleet: 'fleet-look.test.ts',
     sweepDrift: 'fleet-drift.test.ts',
     adoptDrift: 'fleet-drift.test.ts',
+    dryRun: 'fleet-dry-run.test.ts',
     repairDrift: 'fleet-drift.test.ts',
   };
 

@@ -12,6 +12,7 @@ import { addPolicyOptions, type PolicyFlags, policyOf } from '../policy-options.
 import { checkReportFiles, type ReportFlags, writeReports } from '../rollout-reports.ts';
 import { addSelectionOptions, type SelectionFlags, selectionOf } from '../selection-options.ts';
 import { reportRollout, watchRollout } from '../watch-rollout.ts';
+import { dryRun } from './fleet-dry-run.ts';
 
 type PlanFlags = SelectionFlags & PolicyFlags & { lane: 'core' | 'tenant'; to: string; sql?: boolean };
 type RunFlags = PlanFlags & ReportFlags & { yes?: boolean; wait?: boolean; timeout?: number; file?: string };
@@ -33,7 +34,13 @@ export function addFleetMigrate(fleet: Command, io: Io): void {
     .description(
       'Plans, asks, begins a rollout on the server and follows it. Ctrl-C leaves it running there.\nWith --json each event is one line of JSON on stdout.',
     );
-  addRun(addTarget(migrate, 'latest')).action(action(io, (cli, flags: RunFlags) => run(cli, 'migrate', flags)));
+  addRun(addTarget(migrate, 'latest'))
+    .option('--dry-run', 'try it in scratch databases and begin nothing: see `fleet dry-run`')
+    .action(
+      action(io, (cli, flags: RunFlags & { dryRun?: boolean }) =>
+        flags.dryRun === true ? dryRun(cli, flags) : run(cli, 'migrate', flags),
+      ),
+    );
   const rollback = fleet
     .command('rollback')
     .summary('take databases back to an older release')

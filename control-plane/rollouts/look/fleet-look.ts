@@ -8,6 +8,7 @@ import { type ReadLimits, type ReadOnlyStatement, readOnce } from '../../postgre
 import { readSchema } from '../../postgres/read-schema.ts';
 import type { TenantDatabases } from '../../postgres/tenant-database.ts';
 import { createScratchDatabases, type ScratchDeps } from '../scratch/scratch-databases.ts';
+import { type DryRunLine, type DryRunPlan, dryRun } from './dry-run.ts';
 import { createGoldenSchemas } from './golden-schemas.ts';
 import { type RepairLine, repairDrift } from './repair-drift.ts';
 import { type QueryLine, runFleetQuery } from './run-fleet-query.ts';
@@ -21,6 +22,8 @@ export type FleetLook = {
   ): AsyncGenerator<QueryLine>;
   /** Each looked at and judged; the answers are stored. */
   drift(databases: readonly KnownDatabase[], options: SweepOptions): AsyncGenerator<DriftLine>;
+  /** Of a release, in scratch databases. */
+  dryRun(plan: DryRunPlan, signal: AbortSignal): AsyncGenerator<DryRunLine>;
   repair(databases: readonly KnownDatabase[], caller: Caller, options: SweepOptions): AsyncGenerator<RepairLine>;
 };
 
@@ -31,19 +34,21 @@ export type SweepOptions = {
 };
 
 export type FleetLookDeps = ScratchDeps & {
-  readonly databases: Pick<TenantDatabases, 'applyLanes' | 'forget' | 'repair'>;
+  readonly databases: Pick<TenantDatabases, 'applyLanes' | 'forget' | 'repair' | 'rehearse'>;
   readonly addressOf: (id: DatabaseId, login: 'ro') => Promise<PostgresAddress>;
 };
 
 export function createFleetLook(deps: FleetLookDeps): FleetLook {
   const { catalog, clusters, databases, addressOf, log } = deps;
   const read = (id: DatabaseId, signal?: AbortSignal) => readSchema(addressOf, id, signal);
-  const golden = createGoldenSchemas({ catalog, scratch: createScratchDatabases(deps), readSchema: read });
+  const scratch = createScratchDatabases(deps);
+  const golden = createGoldenSchemas({ catalog, scratch, readSchema: read });
   const drift = { catalog, clusters, databases, golden, readSchema: read, log };
   return {
     query: (whom, statement, options) =>
       runFleetQuery((id, what, limits) => readOnce(addressOf, id, what, limits), whom, statement, options),
     drift: (whom, options) => sweepDrift(drift, whom, options),
+    dryRun: (plan, signal) => dryRun({ catalog, clusters, databases, scratch }, plan, signal),
     repair: (whom, caller, options) => repairDrift(drift, whom, caller, options),
   };
 }
