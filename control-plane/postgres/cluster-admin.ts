@@ -12,6 +12,7 @@ import { type ClusterMarks, createClusterMarks, type MarkSealer } from './cluste
 import { rolesOf, templateDatabase } from './cluster-names.ts';
 import { type ClusterAddress, type IdleSessionsOf, openClusterSession } from './cluster-slots.ts';
 import { dropOwnedElsewhere } from './drop-owned-elsewhere.ts';
+import { lookAnyway } from './look-anyway.ts';
 import { lookForBlockers } from './look-for-blockers.ts';
 import { type LocksAtBarrier, locksAtBarrier } from './rehearse-file.ts';
 import { retryOnBusyCatalog } from './retry-on-busy-catalog.ts';
@@ -80,6 +81,10 @@ export function createClusterAdmins({ addressOf, sealer, log }: ClusterAdminsDep
       parameters: durable,
     });
   };
+  const openUncounted = async (clusterId: ClusterId) => {
+    const { slots: _, ...server } = await addressOf(clusterId);
+    return openClusterSession(server, { applicationName: 'freehold-provisioner', parameters: durable });
+  };
   const pool = createSessionPool({
     open: (key) => open(key as ClusterId),
     maxTotal: sessionsMax,
@@ -90,7 +95,14 @@ export function createClusterAdmins({ addressOf, sealer, log }: ClusterAdminsDep
   });
   return {
     of: (clusterId) =>
-      createClusterAdmin({ pool, clusterId, marks, log, openIn: (database) => open(clusterId, database) }),
+      createClusterAdmin({
+        pool,
+        clusterId,
+        marks,
+        log,
+        openIn: (database) => open(clusterId, database),
+        openUncounted: () => openUncounted(clusterId),
+      }),
     forget: (clusterId) => pool.evict(clusterId),
     idle: pool,
     close: () => pool.close(),
@@ -111,13 +123,16 @@ type AdminDeps = {
   marks: ClusterMarks;
   log: ClusterAdminsDeps['log'];
   openIn(database: string): Promise<Session>;
+  /** Beside the connection budget. */
+  openUncounted(): Promise<Session>;
 };
 
 type DatabaseRow = { owner: string; open: boolean; invalid: boolean; mark: string | null; owner_mark: string | null };
 
-function createClusterAdmin({ pool, clusterId, marks, log, openIn }: AdminDeps): ClusterAdmin {
+function createClusterAdmin({ pool, clusterId, marks, log, openIn, openUncounted }: AdminDeps): ClusterAdmin {
   const use = <T>(act: (session: Session) => Promise<T>): Promise<T> =>
     asFaults(() => retryOnBusyCatalog(() => pool.use(clusterId, act)));
+  const look = <T>(act: (session: Session) => Promise<T>) => lookAnyway(pool, clusterId, openUncounted, act);
   /** Name and proofs are the first two arguments of every function that acts. */
   const keyOf = (id: DatabaseId): [string, string] => [namesOf(id).database, textArray(marks.proofs(id))];
   const call = (session: Session, sql: string, params: unknown[]) => session.query(`select freehold.${sql}`, params);
@@ -215,11 +230,11 @@ function createClusterAdmin({ pool, clusterId, marks, log, openIn }: AdminDeps):
       }),
     inventory: () => use((session) => readInventory(session, marks)),
     ping: () =>
-      use(async (session) => {
+      look(async (session) => {
         const { rows } = await session.query<{ version: number; sessions: number }>(pingSql);
         return { serverVersionNum: rows[0]?.version ?? 0, sessions: rows[0]?.sessions ?? 0 };
       }),
-    sessionsByName: () => use(sessionsByName),
+    sessionsByName: () => look(sessionsByName),
     busyFor: (atLeastMs) => use((session) => busyFor(session, atLeastMs)),
     endOverdue: (limits) => use((session) => endOverdue(session, limits)),
   };

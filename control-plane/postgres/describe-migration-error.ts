@@ -28,7 +28,7 @@ export function describeMigrationError(error: unknown, { applied, begun, blocker
   const { lane: _, ...place } = placeOf(error) ?? { lane: undefined };
   const partly = begun || (applied?.length ?? 0) > 0 || sqlstateOf(error) === 'ZF011';
   return {
-    code: error instanceof Fault ? error.code : 'migration_failed',
+    code: codeOf(error),
     message: messageOf(error),
     ...shown({
       sqlstate: sqlstateOf(error),
@@ -39,8 +39,14 @@ export function describeMigrationError(error: unknown, { applied, begun, blocker
     ...shown({ blocker }),
     state_of_database: applied === undefined ? 'unknown' : partly ? 'partly-migrated' : 'unchanged',
     ...(partly && applied !== undefined ? { applied } : {}),
-    retryable: isTransient(error),
+    retryable: isTransient(error) || (error instanceof Fault && error.code === 'pool_timeout'),
   };
+}
+
+/** Nobody answered, so nothing was asked of the database: its member waits and is tried again. */
+function codeOf(error: unknown): string {
+  if (error instanceof Fault) return error.code;
+  return error instanceof ConnectionLostError && error.phase === 'connect' ? 'cluster_unreachable' : 'migration_failed';
 }
 
 const statementCharsMax = 500;

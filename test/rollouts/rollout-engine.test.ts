@@ -238,6 +238,29 @@ test('M17 two engines keep the caps, per cluster and in all; what is done is not
   expect(claims.length).toBe(new Set(claims).size);
 });
 
+test('R04 a dead cluster: its members wait, the others go on; when it is back the rollout goes through', async () => {
+  const lane = await nextLane('create table away (id int)');
+  const { rollout } = await beginRollout(house, tenants, lane, { policy: { budget: { failures: '0' } } });
+  const work = fleetWork(house, lane);
+  const [, { server }] = house.clusters;
+  await server.kill();
+  await work.drive(rollout.id);
+  await waitUntil(
+    async () => {
+      await work.pump(rollout.id);
+      const members = await membersOf(house, rollout.id);
+      const here = members.filter((member) => member.cluster_id === house.clusters[0].id);
+      return here.every((member) => member.state === 'done') && members.some((member) => member.attempts > 1);
+    },
+    { what: 'the members of the living cluster', timeoutMs: 30_000 },
+  );
+  const waiting = (await membersOf(house, rollout.id)).filter((member) => member.state === 'pending');
+  expect(waiting.map((member) => member.error?.code)).toContain('cluster_unreachable');
+  expect(await countsOf(house, rollout.id)).toEqual({ done: 6, pending: 6 });
+  await server.start();
+  expect((await runToEnd(house, work, rollout.id)).state).toBe('succeeded');
+});
+
 test('M06 born in mid-run: migrated; deleted in mid-run: gone; the head moves behind the first wave', async () => {
   const lane = await nextLane('create table moving (id int)');
   const { rollout, release } = await beginRollout(house, ten(), lane, { waves: [1], movesHead: true, policy: free });

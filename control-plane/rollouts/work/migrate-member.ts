@@ -71,8 +71,11 @@ function act(
 
 /** Only what says nothing of the database itself: nobody answered. A lock or a bad row has been tried often enough. */
 function mayPass(error: MemberError, { attempts }: ClaimedMember, onFailure: 'continue' | 'stop'): boolean {
-  return onFailure === 'continue' && error.retryable && error.code === 'cluster_unreachable' && attempts < attemptsMax;
+  return onFailure === 'continue' && error.retryable && nobodyAnswered.has(error.code) && attempts < attemptsMax;
 }
+
+/** The cluster is away, or its connection budget is used up. */
+const nobodyAnswered: ReadonlySet<string> = new Set(['cluster_unreachable', 'pool_timeout']);
 
 function unforeseen(thrown: unknown): MemberError {
   const { code, message, internal, retryable } = describeFailure(thrown, undefined);
