@@ -92,6 +92,13 @@ test('the journey: everything that handles a secret is used, also wrongly', asyn
   await openStoredSecrets();
   await client.tenants.purge(tenant.id, { waitSec: 20 });
   await client.apiKeys.revoke(id);
+  // The other control plane hears of it in its own time.
+  const refused = () =>
+    other.me().then(
+      () => false,
+      () => true,
+    );
+  await waitUntil(refused, { what: 'the revoked key to be refused' });
   await keepError(() => other.me());
   expect((await client.fsck()).findings).toEqual([]);
 }, 120_000);

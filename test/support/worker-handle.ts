@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { PostgresAddress } from '../../platform/postgres/address.ts';
+import { superuserSql } from './superuser-sql.ts';
 import type { WorkerNews, WorkerOrder } from './worker-process.ts';
 
 const program = path.join(import.meta.dirname, 'worker-process.ts');
@@ -45,6 +46,8 @@ async function start(address: PostgresAddress): Promise<WorkerHandle> {
     async kill() {
       child.kill('SIGKILL');
       await exited;
+      // As the reconciler connection-shares does some lease times later, which here would add up to hours.
+      await superuserSql(address, 'delete from connection_shares where pid = $1', [child.pid]);
     },
   };
 }
