@@ -3,6 +3,7 @@
 import type { Blocker, MemberError } from '../../catalog/rollout-policy.ts';
 import { Fault } from '../../platform/errors.ts';
 import { ConnectionLostError, isTransient, PostgresError } from '../../platform/postgres/errors.ts';
+import { mayBeKept } from './kept-changes.ts';
 import { placeOf } from './place-error.ts';
 
 export class DatabaseMigrationFailed extends Error {
@@ -26,9 +27,9 @@ export type StateAfter = {
 
 export function describeMigrationError(error: unknown, { applied, begun, blocker }: StateAfter): MemberError {
   const { lane: _, ...place } = placeOf(error) ?? { lane: undefined };
-  const partly = begun || (applied?.length ?? 0) > 0 || sqlstateOf(error) === 'ZF011';
+  const partly = begun || (applied?.length ?? 0) > 0 || mayBeKept(error);
   return {
-    code: codeOf(error),
+    code: codeOf(error, applied === undefined),
     message: messageOf(error),
     ...shown({
       sqlstate: sqlstateOf(error),
@@ -43,10 +44,14 @@ export function describeMigrationError(error: unknown, { applied, begun, blocker
   };
 }
 
-/** Nobody answered, so nothing was asked of the database: its member waits and is tried again. */
-function codeOf(error: unknown): string {
+/**
+ * Nobody answered, before or since: that says nothing of this database, so its member waits and is tried again. A session that
+ * was ended while its cluster goes on may have been ended for the sake of this very file.
+ */
+function codeOf(error: unknown, isAway: boolean): string {
   if (error instanceof Fault) return error.code;
-  return error instanceof ConnectionLostError && error.phase === 'connect' ? 'cluster_unreachable' : 'migration_failed';
+  const isLost = error instanceof ConnectionLostError && (isAway || error.phase === 'connect');
+  return isLost ? 'cluster_unreachable' : 'migration_failed';
 }
 
 const statementCharsMax = 500;

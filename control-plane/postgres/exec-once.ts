@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { isUniqueViolation } from '../../platform/postgres/errors.ts';
 import type { Session } from '../../platform/postgres/session.ts';
 import { execLane, guardError, sameTransaction } from './guards.ts';
+import { markKeptOf } from './kept-changes.ts';
 import { placeError } from './place-error.ts';
 import { cleanState, type MigrationFrame } from './plan-migration.ts';
 import { literal } from './sql-literal.ts';
@@ -31,6 +32,7 @@ update freehold.ledger set duration_ms = extract(epoch from clock_timestamp() - 
   } catch (thrown) {
     const error = guardError(thrown);
     if (isUniqueViolation(error, 'ledger_pkey')) return false;
+    await markKeptOf(error, message);
     placeError(error, { lane: execLane, file: execLane, statement });
     throw error;
   }

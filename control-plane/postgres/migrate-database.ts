@@ -7,6 +7,7 @@ import { compareNames } from '../migration-files/lane-hash.ts';
 import type { Lane, MigrationFile } from '../migration-files/migration-file.ts';
 import { isSameTable } from './bookkeeping-table.ts';
 import { guardError, laneGuard, ledgerMovedOn } from './guards.ts';
+import { markKeptOf } from './kept-changes.ts';
 import { placeInMessage, placeOf } from './place-error.ts';
 import {
   adoptionMessage,
@@ -112,6 +113,7 @@ async function runMessage(session: Session, plan: MigrationPlan, input: BringInp
   } catch (thrown) {
     const error = guardError(thrown);
     await placeInMessage(error, plan);
+    await markKeptOf(error, plan.message);
     // The tables of the ledger are not as every other database has them: somebody must look.
     if (believed && placeOf(error) === undefined && isMissing(error)) throw ledgerMovedOn(error);
     throw error;

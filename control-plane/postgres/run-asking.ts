@@ -2,8 +2,9 @@
 // says that what it makes must stand outside of one. The caller holds the migration lock on this session.
 import type { Session } from '../../platform/postgres/session.ts';
 import type { MigrationFile } from '../migration-files/migration-file.ts';
-import { runProgram } from '../migration-files/run-program.ts';
-import { sameTransaction } from './guards.ts';
+import { type ProgramDatabase, runProgram } from '../migration-files/run-program.ts';
+import { guardError, sameTransaction } from './guards.ts';
+import { commits, markKept, markKeptOf } from './kept-changes.ts';
 import { placeInMessage, placeStatement } from './place-error.ts';
 import { cleanState, type MigrationFrame, progressName } from './plan-migration.ts';
 import { runStatements } from './run-statements.ts';
@@ -20,30 +21,50 @@ export type Asking = {
 
 /** @param record what makes it an applied one, or one that is undone */
 export async function runAsking(session: Session, asking: Asking, record: string): Promise<void> {
-  const { lane, file, direction, frame, clean, signal } = asking;
-  const booking = cleanState(frame, 'core') + record;
-  await session.begin();
-  await session.script(cleanState(frame, lane));
-  const placed = async <T>(text: string, act: () => Promise<T>): Promise<T> => {
+  const left = { kept: false };
+  try {
+    await session.begin();
+    await session.script(cleanState(asking.frame, asking.lane));
+    const made = await runProgram(asking.file, asking.direction, databaseOf(session, asking, left));
+    const booking = cleanState(asking.frame, 'core') + record;
+    if (made.transaction) await runTogether(session, asking, made.statements, booking);
+    else await runOutside(session, asking, made.statements, booking, left);
+  } catch (thrown) {
+    const error = guardError(thrown);
+    if (left.kept) markKept(error);
+    throw error;
+  }
+}
+
+/** `kept`: what the program asked may stand, whatever becomes of the rest. */
+type Left = { kept: boolean };
+
+function databaseOf(session: Session, { lane, file, signal }: Asking, left: Left): ProgramDatabase {
+  const told = async <T>(text: string, act: () => Promise<T>): Promise<T> => {
+    // It has ended the transaction by itself: what it asks now is one of its own.
+    const isAlone = session.transactionStatus === 'idle';
     try {
-      return await act();
+      const answer = await act();
+      if (isAlone || (await commits(text))) left.kept = true;
+      return answer;
     } catch (error) {
       placeStatement(error, { lane, file: file.name, hasLines: false }, text);
+      await markKeptOf(error, text);
       throw error;
     }
   };
-  const made = await runProgram(file, direction, {
-    query: (text, params) => placed(text, () => session.query<unknown>(text, params, { signal })),
-    script: (text) => placed(text, () => session.script(text, { signal })),
-  });
-  const { statements } = made;
-  if (!made.transaction) {
-    await session.script(sameTransaction);
-    await session.commit();
-    const name = progressName(file, direction);
-    await runStatements(session, { lane, file: file.name, name, statements, hasLines: false, clean }, { signal });
-    return session.script(booking);
-  }
+  return {
+    query: (text, params) => told(text, () => session.query<unknown>(text, params, { signal })),
+    script: (text) => told(text, () => session.script(text, { signal })),
+  };
+}
+
+async function runTogether(
+  session: Session,
+  { lane, file, signal }: Asking,
+  statements: readonly string[],
+  booking: string,
+): Promise<void> {
   const text = statements.join('\n;\n');
   const message = `${text}\n;\n${sameTransaction}${booking}`;
   try {
@@ -54,4 +75,22 @@ export async function runAsking(session: Session, asking: Asking, record: string
     throw error;
   }
   await session.commit();
+}
+
+async function runOutside(
+  session: Session,
+  { lane, file, direction, clean, signal }: Asking,
+  statements: readonly string[],
+  booking: string,
+  left: Left,
+): Promise<void> {
+  await session.script(sameTransaction);
+  const { rows } = await session.query<{ wrote: boolean }>(
+    'select pg_catalog.pg_current_xact_id_if_assigned() is not null as wrote',
+  );
+  await session.commit();
+  if (rows[0]?.wrote === true) left.kept = true;
+  const name = progressName(file, direction);
+  await runStatements(session, { lane, file: file.name, name, statements, hasLines: false, clean }, { signal });
+  await session.script(booking);
 }

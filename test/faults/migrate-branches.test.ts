@@ -4,10 +4,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { DatabaseId } from '../../catalog/ids.ts';
 import { namesOf } from '../../catalog/names.ts';
 import type { MemberError } from '../../catalog/rollout-policy.ts';
-import type { Lane } from '../../control-plane/migration-files/migration-file.ts';
+import type { Lane, MigrationFile } from '../../control-plane/migration-files/migration-file.ts';
 import { DatabaseMigrationFailed, type MigrateOptions } from '../../control-plane/postgres/tenant-database.ts';
 import { tenantCluster, waitUntil } from '../support/clusters.ts';
-import { laneOfTexts, migrateOptions } from '../support/lanes.ts';
+import { laneOfFiles, laneOfTexts, migrateOptions } from '../support/lanes.ts';
 import { loginStateOf } from '../support/sqlstate.ts';
 import { superuserSql } from '../support/superuser-sql.ts';
 import { openTenantCluster, type TenantCluster } from '../support/tenant-cluster.ts';
@@ -163,7 +163,9 @@ test('M16 what a file leaves behind does not reach the next one; one that resets
   expect(await errorOf(migrate(await laneBehind('create table x (id int); reset all;')))).toMatchObject({
     sqlstate: 'ZF011',
     file: fileNow(),
+    state_of_database: 'unchanged',
   });
+  expect(await inside(`select to_regclass('x') as x`)).toEqual([{ x: null }]);
   const commits = 'create procedure c() language plpgsql as $x$ begin commit; end $x$;\ncall c();';
   expect(await errorOf(migrate(await laneBehind(commits)))).toMatchObject({
     sqlstate: '2D000',
@@ -171,6 +173,47 @@ test('M16 what a file leaves behind does not reach the next one; one that resets
     state_of_database: 'unchanged',
   });
 });
+
+test.each<[what: string, sql: string, sqlstate: string, stays: boolean]>([
+  ['commits', 'create table left_1 (id int); commit; select 1', 'ZF011', true],
+  ['commits and then fails', 'create table left_1 (id int); commit; select 1 / 0', '22012', true],
+  ['fails before it commits', 'create table left_1 (id int); select 1 / 0; commit', '22012', false],
+  ['rolls back', 'create table left_1 (id int); rollback; create table left_2 (id int)', 'ZF011', false],
+])('M16 a file that %s: told whether something of it stands', async (_, sql, sqlstate, stays) => {
+  const failed = await errorOf(migrate(laneOfFiles([...(await laneBehind()).files, fileOf(sql)])));
+  expect(failed).toMatchObject({ sqlstate, state_of_database: stays ? 'partly-migrated' : 'unchanged' });
+  await expectLeft(stays);
+});
+
+test.each<[what: string, asks: string, sqlstate: string, stays: boolean]>([
+  ['commits', `query('create table left_1 (id int)'); await pgm.db.query('commit')`, 'ZF011', true],
+  ['commits in one text', `query('create table left_1 (id int); commit; select 1 / 0')`, '22012', true],
+  ['rolls back', `query('create table left_1 (id int)'); await pgm.db.query('rollback')`, 'ZF011', false],
+  ['goes on alone', `query('rollback'); await pgm.db.query('create table left_1 (id int)')`, 'ZF011', true],
+  ['resets all', `query('create table left_1 (id int)'); await pgm.db.query('reset all')`, 'ZF011', false],
+])('M16 a program that %s: told whether something of it stands', async (_, asks, sqlstate, stays) => {
+  const source = `export const up = async (pgm) => { await pgm.db.${asks}; pgm.sql('create table left_2 (id int)'); };`;
+  const program = { entry: 'p.js', sources: { 'p.js': source }, shorthands: {}, up: true, down: false };
+  const failed = await errorOf(migrate(laneOfFiles([...(await laneBehind()).files, { ...fileOf(''), program }])));
+  expect(failed).toMatchObject({ sqlstate, state_of_database: stays ? 'partly-migrated' : 'unchanged' });
+  await expectLeft(stays);
+});
+
+/** As no folder and no upload would let it through. */
+const fileOf = (sql: string): MigrationFile => ({
+  name: fileNow(),
+  hash: 'f'.repeat(64),
+  up: { transaction: true, statements: [sql] },
+  down: null,
+  program: null,
+  contractRequires: null,
+});
+async function expectLeft(stays: boolean): Promise<void> {
+  expect(await inside(`select relname from pg_class where relname ~ '^left_'`)).toEqual(
+    stays ? [{ relname: 'left_1' }] : [],
+  );
+  await inside('drop table if exists left_1');
+}
 
 test('a value added to an enum is used by the next file of the same run', async () => {
   await up(

@@ -20,6 +20,7 @@ import {
   runToEnd,
 } from '../support/fleet.ts';
 import { createInstallation, type Installation } from '../support/installation.ts';
+import { superuserSql } from '../support/superuser-sql.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 let house: Installation;
@@ -260,6 +261,28 @@ test('R04 a dead cluster: its members wait, the others go on; when it is back th
   await server.start();
   expect((await runToEnd(house, work, rollout.id)).state).toBe('succeeded');
 });
+
+test('M03 R04 a cluster that dies under a file: its members wait too, and every file is there once', async () => {
+  await nextLane('create table counted (n int); insert into counted values (1)');
+  const lane = await nextLane('update counted set n = n + 1; select pg_sleep(1)');
+  const { rollout } = await beginRollout(house, tenants, lane, { waves: [12], policy: { budget: { failures: '0' } } });
+  const ending = runToEnd(house, fleetWork(house, lane), rollout.id);
+  const [, { id, server }] = house.clusters;
+  const ofIt = async () => (await membersOf(house, rollout.id)).filter((member) => member.cluster_id === id);
+  const busy = () =>
+    superuserSql(server.address, `select from pg_stat_activity where usename ~ '_mig$' and wait_event = 'PgSleep'`);
+  await waitUntil(async () => (await busy()).length > 0, { what: 'the file runs', timeoutMs: 30_000, intervalMs: 20 });
+  await server.kill();
+  await waitUntil(async () => (await ofIt()).some((member) => member.error !== null), {
+    what: 'somebody has noticed',
+    timeoutMs: 30_000,
+    intervalMs: 20,
+  });
+  expect((await countsOf(house, rollout.id)).failed).toBeUndefined();
+  await server.start();
+  expect((await ending).state).toBe('succeeded');
+  for (const tenant of tenants) expect(await inDatabase(house, tenant, 'select n from counted')).toEqual([{ n: 2 }]);
+}, 60_000);
 
 test('M06 born in mid-run: migrated; deleted in mid-run: gone; the head moves behind the first wave', async () => {
   const lane = await nextLane('create table moving (id int)');
