@@ -1,14 +1,19 @@
 // Owns node-pg-migrate's builder files (.ts, .js and kin): run once per process with its own builder, so that every database gets
 // the same text. Loaded by its own loader: whatever its command line takes, this takes.
+import { realpathSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { type ColumnDefinitions, jiti, MigrationBuilder } from 'node-pg-migrate';
 import type { Directives } from './directives.ts';
 import { type Action, type BuilderModule, evaluateProgram } from './evaluate-program.ts';
 import type { MigrationFile, MigrationScript } from './migration-file.ts';
-import { type ProgramSources, readProgramSources } from './program-sources.ts';
+import { type Imports, type ProgramSources, readImports, readProgramSources } from './program-sources.ts';
 import { scriptOf } from './script-of.ts';
 
-export type BuilderFile = Omit<MigrationFile, 'name' | 'hash'> & { shorthands: ColumnDefinitions };
+export type BuilderFile = Omit<MigrationFile, 'name' | 'hash'> & {
+  shorthands: ColumnDefinitions;
+  /** The hash over what it imports from beside it, where it does. */
+  imports?: string | undefined;
+};
 
 /**
  * @param shorthands of the files before it; its own are added for those after it
@@ -19,10 +24,11 @@ export async function compileBuilderFile(
   shorthands: ColumnDefinitions,
   { irreversible, contractRequires }: Directives,
 ): Promise<BuilderFile> {
-  const module = await loadBuilderFile(path);
+  const imports = readImports(path);
+  const module = await loadBuilderFile(path, imports);
   const all = { ...shorthands, ...module.shorthands };
   if (typeof module.up !== 'function') throw new Error('it exports no function "up"');
-  const common = { contractRequires, shorthands: all };
+  const common = { contractRequires, shorthands: all, imports: imports.hash };
   // Each direction by itself: a test that asks on the way up often has nothing to do on the way down.
   const up = await unlessItAsks(compiled(module.up, all, false));
   const down = irreversible ? null : await unlessItAsks(compiledDown(module, all));
@@ -54,10 +60,12 @@ async function unlessItAsks<T>(compiling: Promise<T>): Promise<T | undefined> {
 
 const nothing: MigrationScript = { transaction: true, statements: [''] };
 
-async function loadBuilderFile(path: string): Promise<BuilderModule> {
+async function loadBuilderFile(path: string, imports: Imports): Promise<BuilderModule> {
   try {
     const source = await readFile(path, 'utf8');
-    // Evaluated, not imported: a file that was edited since must not come out of the loader's memory under its new hash.
+    // Evaluated, not imported: a file that was edited since must not come out of the loader's memory under its new hash,
+    // and neither must what it imports.
+    for (const file of imports.files) delete jiti.cache[realpathSync(file)];
     const asked = { filename: path, async: true, forceTranspile: true };
     const module = (await jiti.evalModule(source, asked)) as BuilderModule & { default?: BuilderModule };
     return module.up === undefined && module.default !== undefined ? module.default : module;

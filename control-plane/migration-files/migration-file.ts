@@ -25,7 +25,7 @@ export type MigrationProgram = ProgramSources & {
 export type MigrationFile = {
   /** File name without its extension, as node-pg-migrate writes it into pgmigrations. */
   readonly name: string;
-  /** SHA-256 of the file(s) as they stand. */
+  /** SHA-256 of the file(s) as they stand; of a builder file that imports others beside it, of those too. */
   readonly hash: string;
   /** A file in transaction mode has one statement: its whole text, with the line numbers of the file where it is SQL. */
   readonly up: MigrationScript;
@@ -55,6 +55,8 @@ export type Written = {
   readonly up: WrittenSql | null;
   readonly down: WrittenSql | null;
   readonly waivers: readonly Waiver[];
+  /** Of a builder file: the hash over what it imports. */
+  readonly imports?: string;
 };
 
 export type WrittenFile = MigrationFile & { readonly written: Written };

@@ -91,7 +91,6 @@ function checkSource(lane: string, source: Source, next: Source | undefined): vo
 }
 
 async function read({ name, entries }: Source, shorthands: ColumnDefinitions, readBuilder: ReadBuilder) {
-  const hash = hashOf(entries);
   const { directives, waivers } = saidIn(entries);
   const { contractRequires } = directives;
   if (contractRequires !== null && compareVersions(contractRequires, stampOf(name)) >= 0)
@@ -103,18 +102,25 @@ async function read({ name, entries }: Source, shorthands: ColumnDefinitions, re
     const up = { entry: first.name, text: source.up, generated: false };
     const down =
       content.down === null ? null : { entry: (second ?? first).name, text: source.down ?? '', generated: false };
+    const hash = fileHash(entries.map((entry) => entry.text));
     return { file: { name, hash, ...content, written: { entries, up, down, waivers } }, shorthands };
   }
-  const { shorthands: more, ...content } = await readBuilder(first, shorthands, directives);
+  const { shorthands: more, imports, ...content } = await readBuilder(first, shorthands, directives);
   const up = content.program?.up !== true ? generated(first, content.up) : null;
   const down = content.down === null || content.program?.down === true ? null : generated(first, content.down);
-  return { file: { name, hash, ...content, written: { entries, up, down, waivers } }, shorthands: more };
+  const written = { entries, up, down, waivers, ...(imports !== undefined && { imports }) };
+  return { file: { name, hash: builderHash(first.text, imports), ...content, written }, shorthands: more };
+}
+
+/** One that imports nothing hashes as it stands. */
+export function builderHash(text: string, imports: string | undefined): string {
+  return fileHash(imports === undefined ? [text] : [text, imports]);
 }
 
 /** One file hashes as it stands; of a pair both count, and where the one ends. */
-function hashOf(entries: readonly Entry[]): string {
+function fileHash(texts: readonly string[]): string {
   const hash = createHash('sha256');
-  for (const [index, { text }] of entries.entries()) hash.update(index === 0 ? text : `\0${text}`);
+  for (const [index, text] of texts.entries()) hash.update(index === 0 ? text : `\0${text}`);
   return hash.digest('hex');
 }
 

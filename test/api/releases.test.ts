@@ -363,6 +363,28 @@ describe('the command line', () => {
     expect([none.code, none.stderr]).toEqual([4, expect.stringContaining('release_not_found')]);
   });
 
+  test('M05 a builder file is another one when a file that it imports was edited', async () => {
+    const file = '99991231235959000_i.ts';
+    fs.mkdirSync(path.join(folder, 'names'));
+    const table = (name: string) => write('names/table.ts', `export const table = '${name}';\n`);
+    table('made');
+    write(
+      file,
+      "import { table } from './names/table';\nexport const up = (pgm) => pgm.createTable(table, { id: 'id' });\n",
+    );
+    const create = () => freehold('releases', 'create', '--json');
+    const made = await create();
+    expect({ code: made.code, stderr: made.code === 0 ? '' : made.stderr }).toEqual({ code: 0, stderr: '' });
+    const again = await create();
+    expect(JSON.parse(again.stdout).id).toBe(JSON.parse(made.stdout).id);
+    table('other');
+    const edited = await create();
+    expect(edited.stdout).toBe('');
+    expect(edited.stderr).toContain('release_history_changed');
+    expect(edited.stderr).toContain('99991231235959000_i was edited');
+    table('made');
+  });
+
   test('bad input: no folder, no lane, a file that does not parse with its line and column', async () => {
     write('99991231235959999_bad.sql', 'select 1;\nselec 2;');
     const [noFolder, noLane, bad] = await Promise.all([

@@ -1,4 +1,5 @@
 // Files of a lane: what is refused when it is read, and what is planned for a database.
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -113,6 +114,49 @@ describe('a program that asks the database', () => {
       expect((await runProgram(file as NonNullable<typeof file>, 'up', database)).statements.join('')).toContain(
         'select 1',
       );
+  });
+});
+
+describe('M05 a builder file that imports others beside it', () => {
+  const builder =
+    "import { table } from './names/table';\nexport const up = (pgm) => pgm.createTable(table, { id: 'id' });";
+  const hashAndSql = async () => {
+    const [file] = (await load()).files;
+    return { hash: file?.hash, sql: file?.up.statements.join('') };
+  };
+
+  test('is another file when one of them was edited, also one that is imported by them, and makes what it says now', async () => {
+    fs.mkdirSync(path.join(folder, 'names'));
+    write('20260101000000000_a.ts', builder);
+    write('names/table.ts', "import more from './more.json';\nexport const table: string = `${more.table}_1`;");
+    write('names/more.json', '{ "table": "one" }');
+    const first = await hashAndSql();
+    expect(await hashAndSql()).toEqual(first);
+    expect(first.sql).toContain('"one_1"');
+    write('names/more.json', '{ "table": "two" }');
+    const second = await hashAndSql();
+    expect(second.sql).toContain('"two_1"');
+    write('names/table.ts', "import more from './more.json';\nexport const table: string = `${more.table}_2`;");
+    const third = await hashAndSql();
+    expect(third.sql).toContain('"two_2"');
+    write('names/unused.ts', 'export const nothing = 1;');
+    expect(await hashAndSql()).toEqual(third);
+    expect(new Set([first, second, third].map((each) => each.hash)).size).toBe(3);
+  });
+
+  test('keeps the hash of its text where it imports nothing but packages and types', async () => {
+    const text = `import type { Table } from './names/table';\nimport { sep } from 'node:path';
+export const up = (pgm) => pgm.sql(\`select '\${sep}'\`);`;
+    write('20260101000000000_a.ts', text);
+    expect((await load()).files[0]?.hash).toBe(createHash('sha256').update(text).digest('hex'));
+  });
+
+  test('in a circle, and with a neighbour that only the loader can read, is read', async () => {
+    fs.mkdirSync(path.join(folder, 'names'));
+    write('names/table.js', "require('./other.js'); exports.table = 'round';");
+    write('names/other.js', "require('./table.js'); try { require('./gone.js'); } catch {}");
+    write('20260101000000000_a.js', builder);
+    expect((await hashAndSql()).sql).toContain('"round"');
   });
 });
 

@@ -46,6 +46,14 @@ const fileSchema = z.strictObject({
     .nullable()
     .optional()
     .openapi({ description: 'Of a builder file: the SQL it makes; null where it asks the database while it runs.' }),
+  imports: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits')
+    .optional()
+    .openapi({
+      description:
+        'Of a builder file that imports files beside it: the SHA-256 over them. It counts for the hash of the file.',
+    }),
 });
 
 export const newReleaseSchema = z

@@ -68,7 +68,9 @@ async function createRelease(cli: Cli, flags: CreateFlags): Promise<void> {
 function sent({ written, up, down, program }: WrittenFile): NewRelease['files'] {
   const bare = ({ transaction, statements }: MigrationScript) => ({ transaction, statements: [...statements] });
   const makes = program === null ? { up: bare(up), down: down === null ? null : bare(down) } : null;
-  return written.entries.map(({ name, text }) => ({ name, text, ...(!/\.sql$/.test(name) && { makes }) }));
+  const { entries, imports } = written;
+  const built = { makes, ...(imports !== undefined && { imports }) };
+  return entries.map(({ name, text }) => ({ name, text, ...(!/\.sql$/.test(name) && built) }));
 }
 
 /** With the lines of the files, which the server does not give back. */

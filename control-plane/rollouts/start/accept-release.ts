@@ -2,14 +2,13 @@
 // read from the files themselves, as from a folder. Only what a builder file makes cannot be worked out without running its code,
 // which is never done with code that came over the wire: its SQL is taken as sent, and parsed; a file that asks the database while
 // it runs is taken only where the folder of a control plane has brought it.
-import { createHash } from 'node:crypto';
 import type { Caller } from '../../../catalog/caller.ts';
 import { catalogFault } from '../../../catalog/errors.ts';
 import { inRange } from '../../../catalog/lane-versions.ts';
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
 import { listReleases, type ReleaseLane, readLane } from '../../../catalog/releases.ts';
 import type { MigrationScript, WrittenLane } from '../../migration-files/migration-file.ts';
-import { type Entry, readEntries, textOfScript } from '../../migration-files/read-entries.ts';
+import { builderHash, type Entry, readEntries, textOfScript } from '../../migration-files/read-entries.ts';
 import { scriptOf } from '../../migration-files/script-of.ts';
 import { lintRelease } from './lint-release.ts';
 import { type Registration, refuseChangedHistory, registerRelease } from './register-release.ts';
@@ -17,6 +16,8 @@ import { type Registration, refuseChangedHistory, registerRelease } from './regi
 /** A file of the folder; of a builder file also what it makes, null where that is known only in a database. */
 export type SentFile = Entry & {
   readonly makes?: { readonly up: MigrationScript; readonly down: MigrationScript | null } | null | undefined;
+  /** The hash over what a builder file imports (program-sources.ts), where it does. */
+  readonly imports?: string | undefined;
 };
 
 export type ReleaseUpload = {
@@ -69,18 +70,18 @@ async function readUpload({ lane, files }: ReleaseUpload, newest: ReleaseLane | 
   const known = new Map(newest?.files.map((file) => [file.hash, file]));
   const sent = new Map(files.map((file) => [file.name, file]));
   return await readEntries(lane, files, async (entry, shorthands, { irreversible, contractRequires }) => {
-    const released = known.get(createHash('sha256').update(entry.text).digest('hex'));
+    const { makes, imports } = sent.get(entry.name) ?? {};
+    const released = known.get(builderHash(entry.text, imports));
     // What is released stays what it is, whatever another version of the builder makes of the file today.
     if (released !== undefined) {
       const { up, down, program } = released;
-      return { up, down, program, contractRequires, shorthands };
+      return { up, down, program, contractRequires, shorthands, imports };
     }
-    const makes = sent.get(entry.name)?.makes;
     if (makes === undefined) throw new Error('it came without the SQL that it makes; compile it before it is sent');
     if (makes === null) throw programNotKnown(entry.name);
     const up = (await checked(makes.up)) ?? nothing;
     const down = irreversible || makes.down === null ? null : ((await checked(makes.down)) ?? null);
-    return { up, down, program: null, contractRequires, shorthands };
+    return { up, down, program: null, contractRequires, shorthands, imports };
   });
 }
 
