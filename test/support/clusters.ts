@@ -9,6 +9,7 @@ import { clearLeftover } from '../../platform/embedded-postgres/leftover-server.
 import { type EmbeddedPostgres, startEmbeddedPostgres, throwAwayParameters } from '../../platform/embedded-postgres.ts';
 import { freePort } from '../../platform/free-port.ts';
 import type { ServerAddress } from './server-address.ts';
+import { diskName, unmountDisk } from './small-disk.ts';
 import { superuserSql } from './superuser-sql.ts';
 
 export { freePort } from '../../platform/free-port.ts';
@@ -118,6 +119,7 @@ export async function removeAbandonedTestFolders(): Promise<void> {
       for (const entry of fs.readdirSync(folder)) {
         await clearLeftover(path.join(folder, entry), (server, signal) => process.kill(server, signal), console.log);
       }
+      if (fs.existsSync(path.join(folder, diskName))) unmountDisk(path.join(folder, diskName));
       fs.rmSync(folder, { recursive: true, force: true });
     } catch (error) {
       console.log(`left alone: ${folder}: ${String(error)}`); // of another user, or still ending

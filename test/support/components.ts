@@ -31,6 +31,12 @@ export function describeWith(name: Component, title: string, suite: () => void):
   }
 }
 
+/** describe(), where the machine allows what it needs; `missing` says what it does not allow. In CI too: nobody can install it. */
+export function describeUnless(missing: string | undefined, title: string, suite: () => void): void {
+  if (missing === undefined) describe(title, suite);
+  else describe.skip(`${title} (skipped: ${missing})`, suite);
+}
+
 function isRunnable(file: string): boolean {
   try {
     fs.accessSync(file, fs.constants.X_OK);
