@@ -52,10 +52,13 @@ export async function rehearseFile(deps: RehearsalDeps, target: Lane, options: M
   }
 }
 
-/** Its first and its last statement tell the time; on the first line, so that line numbers stay those of the file. */
+/**
+ * Its first and its last statement tell the time; on the first line, so that line numbers stay those of the file. The wait at the
+ * barrier is ours and not the file's: under its lock_timeout, a look that is slow for once would fail a good file.
+ */
 function withBarrier(target: Lane, file: MigrationFile): Lane {
   const now = 'insert into freehold.rehearsal values (pg_catalog.clock_timestamp());';
-  const text = `${now} ${file.up.statements.join('\n;\n')}\n;\n${now}\nselect pg_catalog.pg_advisory_xact_lock(${barrierId})`;
+  const text = `${now} ${file.up.statements.join('\n;\n')}\n;\n${now}\nset local lock_timeout = 0;\nselect pg_catalog.pg_advisory_xact_lock(${barrierId})`;
   const stopped = { ...file, up: { transaction: true, statements: [text] } };
   const files = [...target.files.slice(0, -1), stopped];
   return { ...target, files, hash: laneHash(files) };

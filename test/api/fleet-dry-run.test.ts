@@ -9,7 +9,7 @@ import { runFsck } from '../../control-plane/fsck/run-fsck.ts';
 import { registerRelease } from '../../control-plane/rollouts/start/register-release.ts';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
 import { appliedIn, createFleetTenants, type FleetTenant, laneWith } from '../support/fleet.ts';
-import { migrateOptions } from '../support/lanes.ts';
+import { laneOfTexts, migrateOptions } from '../support/lanes.ts';
 import { startCli } from '../support/run-cli.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -90,12 +90,16 @@ test('tenants at two versions are two runs, each of the files that it misses', a
   expect(lines.at(-1)).toMatchObject({ starts: 2, passed: 2 });
 });
 
-test('a file that fails is told by line and SQLSTATE at every version; what stands outside of a transaction has no locks to tell', async () => {
-  await release('broken', first, second, 'select 1;\nalter table gifts add constraint twice primary key (id)');
+test('a file that fails is told by line and SQLSTATE; one outside of a transaction has no locks to tell', async () => {
+  const outside = '-- freehold: no-transaction\ncreate index concurrently customers_vip on customers (vip)';
+  const twice = 'select 1;\nalter table gifts add constraint twice primary key (id)';
+  const lane = await laneOfTexts([outside, twice], await laneWith(first, second));
+  await registerRelease(plane.installation.catalog.db, { lane, name: 'broken' }, caller);
   const lines = await dryRun({ release: 'broken', selection: { slugs: [tenants[1]?.slug] } });
   const failed = lines.find((line) => line.type === 'failed');
   expect(failed).toMatchObject({ error: { sqlstate: '42P16', line: 2, state_of_database: 'unchanged' } });
-  expect(lines.filter((line) => line.type === 'file')).toHaveLength(2);
+  const locks = lines.filter((line) => line.type === 'file').map((line) => line.locks);
+  expect(locks).toEqual([expect.any(Array), expect.any(Array), null]);
   expect(lines.at(-1)).toMatchObject({ starts: 1, passed: 0, failed: 1 });
 });
 
@@ -118,4 +122,20 @@ test('on a terminal: exit code 0 with the locks, 1 with what failed; migrate --d
   expect(bad.stdout).toContain('[42P16]');
   expect((await freehold('fleet', 'dry-run', '--to', 'never-made')).code).toBe(1);
   expect((await counts()).rollouts).toBe(0);
+});
+
+test('a look that takes longer than the lock timeout of the file does not fail it', async () => {
+  const { connections } = plane.installation;
+  const [, , last] = tenants as [FleetTenant, FleetTenant, FleetTenant];
+  const admin = connections.clusters.of(plane.installation.clusters[last.cluster].id);
+  const lockTimeoutMs = 10;
+  const slow = async () => {
+    const held = await admin.locksAtBarrier(last.databaseId);
+    if (held !== undefined) await new Promise((resolve) => setTimeout(resolve, 20 * lockTimeoutMs));
+    return held;
+  };
+  const lane = await laneWith('alter table customers add column late boolean');
+  const options = migrateOptions({ lockTimeoutMs });
+  const { locks } = await connections.databases.rehearse(last.databaseId, lane, options, slow);
+  expect(locks).toEqual([{ relation: 'public.customers', mode: 'AccessExclusiveLock' }]);
 });
