@@ -90,13 +90,28 @@ async function pauseAndResume(id: string, random: () => number): Promise<void> {
 
 /** @returns its finished members */
 async function endOf(id: string) {
-  const ended = async () => (await stateOf(id)) === 'succeeded';
-  await waitUntil(ended, { what: 'the end of the rollout', timeoutMs: endMaxMs, intervalMs: 200 });
+  const ended = async () => (await standOf(id)).state !== 'running';
+  const waited = waitUntil(ended, { what: 'the end of the rollout', timeoutMs: endMaxMs, intervalMs: 200 });
+  await waited.catch(async (error: unknown) => {
+    throw new Error(`it still runs: ${JSON.stringify(await standOf(id))}`, { cause: error });
+  });
+  expect(await standOf(id)).toMatchObject({ state: 'succeeded' });
   return membersOf(id);
 }
 
-async function stateOf(id: string): Promise<string | undefined> {
-  return (await house.inCatalog<{ state: string }>('select state from rollouts where id = $1', [id]))[0]?.state;
+/** All that is needed to say why it has not ended, or not well. */
+async function standOf(id: string) {
+  const [rollout] = await house.inCatalog<{ state: string; verdict: unknown }>(
+    'select state, verdict from rollouts where id = $1',
+    [id],
+  );
+  const members = await house.inCatalog(
+    `select state, wave, error ->> 'code' as code, error ->> 'message' as message, lease_holder,
+       max(attempts) as attempts, max(next_attempt_at) as next_attempt_at, max(lease_until) as lease_until, count(*)::int as count
+     from rollout_members where rollout_id = $1 group by 1, 2, 3, 4, 5`,
+    [id],
+  );
+  return { ...rollout, members };
 }
 
 function membersOf(id: string) {
