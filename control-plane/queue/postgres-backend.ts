@@ -1,13 +1,14 @@
 // Owns BullMQ on PostgreSQL: a database of its own, beside the catalog and never on a tenant cluster, because the queue of
 // NOTIFY belongs to a whole server (D12). Its schema is migrated before any queue or worker exists.
-import { createPostgresBackend, runMigrations, SchemaVersionMismatchError, withBackend } from 'bullmq';
+import { runMigrations, SchemaVersionMismatchError, withBackend } from 'bullmq';
 import pg from 'pg';
 import { catalogFault } from '../../catalog/errors.ts';
 import { isFault } from '../../platform/errors.ts';
 import { parseAddress } from '../../platform/postgres/address.ts';
+import { createPatientBackend } from './patient-backend.ts';
 import { type JobData, lockDurationMs, type QueueBackend, stalledIntervalMs } from './queue-backend.ts';
 
-const bull = withBackend(createPostgresBackend);
+const bull = withBackend(createPatientBackend);
 const schema = 'bullmq';
 
 /** Sessions of each queue and of each worker; a worker has one more that listens. */

@@ -7,11 +7,13 @@ import { newId, type OperationId } from '../../catalog/ids.ts';
 import { createQueue, type OperationQueue } from '../../control-plane/queue/queue.ts';
 import { type PrivateCluster, startPrivateCluster } from '../support/clusters.ts';
 import { describeWith } from '../support/components.ts';
+import { startFaultProxy } from '../support/fault-proxy.ts';
 import { testLog } from '../support/installation.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { superuserSql } from '../support/superuser-sql.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
+const queueProcess = path.join(import.meta.dirname, '../support/queue-process.ts');
 const log = testLog();
 const open = (url: string) =>
   createQueue({
@@ -184,13 +186,39 @@ describe('what only PostgreSQL can break', () => {
   });
 
   test('P12 a queue whose schema is taken away ends the process instead of wedging it', async () => {
-    const program = path.join(import.meta.dirname, '../support/queue-process.ts');
-    const child = spawn(process.execPath, [program, urlOf(cluster)], { stdio: 'pipe' });
+    const child = spawn(process.execPath, [queueProcess, urlOf(cluster)], { stdio: 'pipe' });
     await once(child.stdout, 'data'); // the queue is open and its schema was checked
     await superuserSql(cluster.address, 'drop schema bullmq cascade');
     child.stdin.write('work\n');
     const [code] = (await once(child, 'exit')) as [number];
     expect(code).toBe(70);
+  });
+
+  test('P11 a worker whose first connections are not answered in time works as soon as they are', async () => {
+    const proxy = await startFaultProxy(cluster.address);
+    const way = new URL(urlOf(cluster));
+    way.port = String(proxy.port);
+    const child = spawn(process.execPath, [queueProcess, way.href], { stdio: 'pipe' });
+    let printed = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      printed += text;
+    });
+    try {
+      await waitUntil(() => printed.includes('open'), { what: 'the queue to be open' });
+      proxy.blackhole();
+      const before = proxy.accepted;
+      child.stdin.write('work\n');
+      // Longer than a first connection may take: the second one is a second attempt.
+      await waitUntil(() => proxy.accepted > before + 2, { what: 'another attempt' });
+      proxy.heal();
+      const [queue, id] = [await open(urlOf(cluster)), newId('operation')];
+      await queue.wake(id, 'foreground');
+      await waitUntil(() => printed.includes(`handled ${id}`), { what: 'the nudge', timeoutMs: 20_000 });
+      await queue.close();
+    } finally {
+      child.kill('SIGKILL');
+      await proxy.close();
+    }
   });
 
   test('P12 a queue that lost its schema under a running worker is told by health', async () => {
