@@ -46,6 +46,8 @@ export function requestContext(
 export type TransactionOptions = Pick<BeginOptions, 'isolation' | 'readOnly' | 'deferrable'> & {
   /** Nothing of it is to be kept, also where it succeeds. */
   discard?: boolean;
+  /** For work that does not ask by queryRaw: its first statement could not take the beginning along. */
+  beginAtOnce?: boolean;
 };
 
 export type TenantWork<T> = (session: Session, route: ServedRoute) => Promise<T>;
@@ -68,8 +70,9 @@ export function inTenantTransaction<T>(
 }
 
 /**
- * Two messages more than the work itself takes, one where it only reads: nothing of a reader is to be kept, and the reset that
- * follows ends its transaction in the message that it sends anyway. After an error it ends it too.
+ * One message more than the work itself takes: its first statement brings the beginning along, and the reset that the session
+ * needs afterwards comes with the end. Where it only reads the answer does not wait for that: nothing of a reader is to be kept,
+ * and the reset ends its transaction too. So it does after an error.
  */
 export async function transact<T>(
   session: Session,
@@ -79,13 +82,14 @@ export async function transact<T>(
   options: TransactionOptions = {},
 ): Promise<T> {
   const readOnly = access === 'ro' || options.readOnly === true;
+  const withNext = options.beginAtOnce !== true;
   try {
-    await session.begin({ ...options, readOnly, settings, signal, snapshot: access === 'ro' });
+    await session.begin({ ...options, readOnly, settings, signal, snapshot: access === 'ro', withNext });
   } catch (error) {
     throw nothingSent(error);
   }
   const result = await work();
-  if (!readOnly && options.discard !== true) await session.commit({ signal });
+  if (!readOnly && options.discard !== true) await session.commit({ signal, thenReset: true });
   return result;
 }
 

@@ -30,6 +30,7 @@ export class Connection {
   #current: Job | undefined;
   #backend = { pid: 0, secret: 0 };
   #lastChunk: Buffer | undefined;
+  #heardAtMs = performance.now();
   #lost: ConnectionLostError | undefined;
   #phase: 'connect' | 'query' = 'connect';
   #tellClosed: (error: ConnectionLostError) => void = () => {};
@@ -42,6 +43,7 @@ export class Connection {
     });
     socket.on('data', (chunk: Buffer) => {
       this.#lastChunk = chunk;
+      this.#heardAtMs = performance.now();
       const job = this.#current;
       if (job?.bytesLeft !== undefined) {
         job.bytesLeft -= chunk.length;
@@ -67,6 +69,9 @@ export class Connection {
   }
   get busy(): boolean {
     return this.#current !== undefined;
+  }
+  silentForMs(): number {
+    return performance.now() - this.#heardAtMs;
   }
   /** The server's word after the last answer. */
   get transactionStatus(): TransactionStatus | undefined {

@@ -4,17 +4,28 @@ import type net from 'node:net';
 import type { PostgresAddress } from './address.ts';
 import { Connection } from './connection.ts';
 import { ConnectionLostError, PostgresError } from './errors.ts';
+import { Brought, flightMessage, readTag } from './flight.ts';
 import { type Answer, checkCount, checkText } from './postgres-client.ts';
 import { createPreparePolicy, type PreparePolicy } from './prepare-policy.ts';
-import { isPlainCommand, resetMessage } from './session-reset.ts';
-import type { BeginOptions, QueryOptions, QueryResult, RawResult, Session, SessionSettings } from './session-types.ts';
-import { beginText } from './statement-job.ts';
+import { commitAndResetMessage, isPlainCommand, resetMessage } from './session-reset.ts';
+import type {
+  BeginOptions,
+  CommitOptions,
+  QueryOptions,
+  QueryResult,
+  RawResult,
+  Session,
+  SessionSettings,
+} from './session-types.ts';
+import { beginTexts } from './statement-job.ts';
 import { parameterOf } from './values.ts';
 import { queryMessage } from './wire.ts';
 import type { TransactionStatus } from './wire-peek.ts';
 
 /** For statements of our own that a healthy server answers in under a millisecond. */
 const housekeepingTimeoutMs = 2_000;
+/** Who has answered so recently is believed to be there: a BEGIN need not go ahead to find out. */
+const aliveForMs = 5_000;
 
 const copyStream = () => new EventEmitter() as unknown as Answer;
 const noAnswer: Answer = Object.assign([], { count: null, command: null });
@@ -29,6 +40,8 @@ export class PostgresSession implements Session {
   readonly #settings: SessionSettings;
   readonly #prepare: PreparePolicy;
   #tainted = false;
+  /** A transaction that its first statement will take along. */
+  #toBegin: BeginOptions | undefined;
 
   constructor(address: PostgresAddress, settings: SessionSettings, socket: net.Socket) {
     this.#settings = settings;
@@ -49,7 +62,7 @@ export class PostgresSession implements Session {
     return this.#connection.busy;
   }
   get dirty(): boolean {
-    return this.#connection.dirty;
+    return this.#connection.dirty || this.#toBegin !== undefined;
   }
   get tainted(): boolean {
     return this.#tainted || this.#connection.stale;
@@ -63,45 +76,59 @@ export class PostgresSession implements Session {
   }
 
   async query<R>(text: string, params: readonly unknown[] = [], options?: QueryOptions): Promise<QueryResult<R>> {
-    const answer = await this.#extended(text, params, false, options);
+    checkText(text);
+    checkCount(params);
+    const values = params.map(parameterOf);
+    if (this.#toBegin !== undefined) await this.#beginNow(this.#toBegin);
+    const answer = await this.#connection.submit(
+      () => this.#connection.client.unsafe(text, values, { prepare: this.#prepare.shouldPrepare(text), simple: false }),
+      options,
+    );
     return { rows: Array.from(answer) as R[], rowCount: answer.count ?? 0, command: answer.command ?? '' };
   }
 
   async queryRaw(text: string, params: readonly (string | null)[] = [], options?: QueryOptions): Promise<RawResult> {
-    const answer = await this.#extended(text, params, true, options);
-    const command = answer.command ?? '';
+    checkText(text);
+    checkCount(params);
+    const begin = this.#toBegin;
+    this.#toBegin = undefined;
+    const brought = await this.#fly(begin === undefined ? [] : beginTexts(begin), text, params, options);
+    const { command, count } = readTag(brought.lastTag);
     if (!isPlainCommand(command)) this.#tainted = true;
     return {
-      fields: (answer.columns ?? []).map((column) => ({ name: column.name, typeOid: column.type })),
-      rows: (answer as (Buffer | null)[][]).map((row) =>
-        row.map((value) => (value === null ? null : value.toString('utf8'))),
-      ),
-      rowCount: answer.count ?? 0,
+      fields: (brought.columns ?? []).map(({ name, type }) => ({ name, typeOid: type })),
+      rows: brought.rows,
+      rowCount: count ?? 0,
       command,
     };
   }
 
   async script(text: string, options?: QueryOptions): Promise<void> {
     checkText(text);
-    const { wire } = this.#connection;
-    const exchange = () =>
-      // What is not a list of rows is refused as a COPY, and the connection given up.
-      wire.exchange(queryMessage(text)).then((end) => (end === 'copy' ? copyStream() : noAnswer));
-    await this.#connection.submit(exchange, options);
+    if (this.#toBegin !== undefined) await this.#beginNow(this.#toBegin);
+    await this.#exchange(() => queryMessage(text), new Brought({ ofFlight: false }), options);
   }
 
   async begin(options: BeginOptions = {}): Promise<void> {
-    await this.script(beginText(options), options);
+    this.#toBegin = options;
+    if (options.withNext !== true || this.#connection.silentForMs() > aliveForMs) await this.#beginNow(options);
     this.inTransaction = true;
   }
 
-  async commit(options?: QueryOptions): Promise<void> {
-    const answer = await this.#connection.submit(
-      () => this.#connection.client.unsafe('COMMIT', [], { prepare: false, simple: true }),
-      options,
-    );
+  async commit({ thenReset = false, ...options }: CommitOptions = {}): Promise<void> {
+    if (this.#forgetBegin()) return;
+    const resets = thenReset && !this.tainted;
+    const message = resets ? commitAndResetMessage(this.#settings.advisoryLocks ?? true) : queryMessage('COMMIT');
+    const brought = new Brought({ ofFlight: false });
+    try {
+      await this.#exchange(() => message, brought, options);
+      if (resets) this.#connection.dirty = false;
+    } catch (error) {
+      if (brought.completed === 0) throw error;
+      this.#connection.poison(new ConnectionLostError('idle', 'the session could not be reset', { cause: error }));
+    }
     this.inTransaction = false;
-    if (answer.command === 'COMMIT') return;
+    if (brought.firstTag === 'COMMIT') return;
     throw new PostgresError({
       code: '25P02',
       message: 'the transaction was rolled back: one of its statements had failed',
@@ -109,16 +136,16 @@ export class PostgresSession implements Session {
   }
 
   async rollback(options: QueryOptions = { timeoutMs: housekeepingTimeoutMs }): Promise<void> {
+    if (this.#forgetBegin()) return;
     await this.script('ROLLBACK', options);
     this.inTransaction = false;
   }
 
   async reset(): Promise<void> {
+    if (this.#forgetBegin() && !this.#connection.dirty) return;
     try {
       const message = resetMessage(this.transactionStatus !== 'idle', this.#settings.advisoryLocks ?? true);
-      await this.#connection.submit(() => this.#connection.wire.exchange(message).then(() => noAnswer), {
-        timeoutMs: housekeepingTimeoutMs,
-      });
+      await this.#exchange(() => message, new Brought({ ofFlight: false }), { timeoutMs: housekeepingTimeoutMs });
     } catch (cause) {
       throw this.#connection.poison(new ConnectionLostError('idle', 'the session could not be reset', { cause }));
     }
@@ -130,16 +157,54 @@ export class PostgresSession implements Session {
     return this.#connection.close();
   }
 
-  #extended(text: string, params: readonly unknown[], raw: boolean, options?: QueryOptions): Promise<Answer> {
-    checkText(text);
-    checkCount(params);
-    const values = params.map(parameterOf);
-    return this.#connection.submit(() => {
-      const pending = this.#connection.client.unsafe(text, values, {
-        prepare: this.#prepare.shouldPrepare(text),
-        simple: false,
-      });
-      return raw ? pending.raw() : pending;
-    }, options);
+  async #beginNow(options: BeginOptions): Promise<void> {
+    this.#toBegin = undefined;
+    this.inTransaction = false;
+    await this.script(beginTexts(options).join(';'), options);
+    this.inTransaction = true;
+  }
+
+  /** True where a transaction was begun of which the server knows nothing. */
+  #forgetBegin(): boolean {
+    if (this.#toBegin === undefined) return false;
+    this.#toBegin = undefined;
+    this.inTransaction = false;
+    return true;
+  }
+
+  async #fly(before: readonly string[], text: string, params: readonly (string | null)[], options?: QueryOptions) {
+    const brought = new Brought({ ofFlight: true });
+    const name = this.#prepare.nameOf(text);
+    const message = () => flightMessage(before, { text, params, name, parse: !this.#prepare.isParsed(text) });
+    // In the chain of the statement itself: the next one in the queue is sent as soon as that has ended.
+    const landed = (error?: unknown) => {
+      if (brought.parsed > before.length) this.#prepare.parsed(text);
+      if (error instanceof PostgresError && error.routine === 'RevalidateCachedQuery') this.#prepare.forgotten(text);
+      if (error === undefined || before.length === 0 || brought.completed > 0) return;
+      // Without its transaction, nothing that waits behind it may run.
+      this.#connection.poison(new ConnectionLostError('query', 'a transaction could not be begun', { cause: error }));
+    };
+    await this.#exchange(message, brought, options, landed);
+    return brought;
+  }
+
+  /** What is not a list of rows is refused as a COPY, and the connection given up. */
+  async #exchange(
+    message: () => Buffer,
+    brought: Brought,
+    options?: QueryOptions,
+    landed: (error?: unknown) => void = () => {},
+  ): Promise<void> {
+    const send = async (): Promise<Answer> => {
+      try {
+        const end = await this.#connection.wire.exchange(message(), brought);
+        landed();
+        return end === 'copy' ? copyStream() : noAnswer;
+      } catch (error) {
+        landed(error);
+        throw error;
+      }
+    };
+    await this.#connection.submit(send, options);
   }
 }

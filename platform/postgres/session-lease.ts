@@ -1,7 +1,7 @@
 // Owns the borrower's side of a lease: a session that stops working for its borrower at the moment of release, so that
 // a forgotten promise cannot speak in the next borrower's transaction.
 import { ConnectionLostError } from './errors.ts';
-import type { BeginOptions, QueryOptions, QueryResult, RawResult, Session } from './session.ts';
+import type { BeginOptions, CommitOptions, QueryOptions, QueryResult, RawResult, Session } from './session.ts';
 
 export interface Lease {
   readonly session: Session;
@@ -75,7 +75,7 @@ class LentSession implements Session {
   begin(options?: BeginOptions): Promise<void> {
     return this.#revoked ? tooLate() : this.#session.begin(options);
   }
-  commit(options?: QueryOptions): Promise<void> {
+  commit(options?: CommitOptions): Promise<void> {
     return this.#revoked ? tooLate() : this.#session.commit(options);
   }
   rollback(options?: QueryOptions): Promise<void> {

@@ -1,6 +1,13 @@
 // Owns how a session is brought back to its state after connect, and which statements leave what cannot be undone.
 import { queryMessage } from './wire.ts';
 
+/** The end of a transaction, and the reset behind it. */
+export function commitAndResetMessage(advisoryLocks: boolean): Buffer {
+  const variant = advisoryLocks ? 1 : 0;
+  commitMessages[variant] ??= queryMessage(`COMMIT;${resetScript(advisoryLocks)}`);
+  return commitMessages[variant];
+}
+
 /**
  * DISCARD ALL without the parts that drop protocol-level prepared statements (postgres.js would then fail with 26000
  * inside the next transaction: CASES.md, S03), in one message, which the server runs as one implicit transaction.
@@ -15,6 +22,7 @@ export function resetMessage(mayBeInTransaction: boolean, advisoryLocks: boolean
 }
 
 const messages: (Buffer | undefined)[] = [];
+const commitMessages: (Buffer | undefined)[] = [];
 
 function resetScript(advisoryLocks: boolean): string {
   return [

@@ -48,6 +48,15 @@ export type BeginOptions = QueryOptions & {
   settings?: Readonly<Record<string, string>>;
   /** Takes the snapshot at once; a transaction that has one cannot be made read-write again. */
   snapshot?: boolean;
+  /**
+   * Nothing is sent yet: queryRaw takes it along in its own message. A session that was silent for seconds may be dead without
+   * anybody's knowing, so there it is sent at once, and who learns that has sent nothing else.
+   */
+  withNext?: boolean;
+};
+export type CommitOptions = QueryOptions & {
+  /** In the same message, where the session is to be lent to others next. What fails there costs the session, not the commit. */
+  thenReset?: boolean;
 };
 
 export interface Session {
@@ -83,7 +92,7 @@ export interface Session {
   script(text: string, options?: QueryOptions): Promise<void>;
   begin(options?: BeginOptions): Promise<void>;
   /** @throws PostgresError 25P02 if the server rolled back instead, because a statement had failed */
-  commit(options?: QueryOptions): Promise<void>;
+  commit(options?: CommitOptions): Promise<void>;
   rollback(options?: QueryOptions): Promise<void>;
   /** Back to the state after connect, prepared statements kept. Throws and closes the session where it cannot. */
   reset(): Promise<void>;

@@ -43,14 +43,15 @@ export function releaseJob(job: Job): void {
   if (job.onAbort !== undefined) job.signal?.removeEventListener('abort', job.onAbort);
 }
 
-export function beginText({ isolation, readOnly, deferrable, settings = {}, snapshot }: BeginOptions): string {
+/** Not set_config(): a SELECT takes the snapshot, and SET TRANSACTION must come before that. */
+export function beginTexts({ isolation, readOnly, deferrable, settings = {}, snapshot }: BeginOptions): string[] {
   const modes = [
     isolation && `ISOLATION LEVEL ${isolationText[isolation]}`,
     readOnly && 'READ ONLY',
     deferrable && 'DEFERRABLE',
   ].filter((mode) => mode);
-  const local = Object.entries(settings).map(([name, value]) => `;SET LOCAL ${name} = ${literal(value)}`);
-  return `BEGIN ${modes.join(', ')}${local.join('')}${snapshot ? ';SELECT 1' : ''}`;
+  const local = Object.entries(settings).map(([name, value]) => `SET LOCAL ${name} = ${literal(value)}`);
+  return [`BEGIN ${modes.join(', ')}`, ...local, ...(snapshot ? ['SELECT 1'] : [])];
 }
 
 /** An escape string means the same whatever the session's standard_conforming_strings says. A zero byte ends the message. */

@@ -4,14 +4,14 @@
 import { EventEmitter } from 'node:events';
 import type net from 'node:net';
 import { PostgresError, type ServerErrorFields } from './errors.ts';
+import { Brought, readColumns, readRow } from './flight.ts';
 
 /** copy: the server waits for data, or sends some, and nobody here speaks that. */
 export type ExchangeEnd = 'done' | 'copy';
 type Exchange = {
   resolve: (end: ExchangeEnd) => void;
   reject: (error: PostgresError) => void;
-  error: PostgresError | undefined;
-  statements: number;
+  brought: Brought;
 };
 
 export class Wire extends EventEmitter {
@@ -34,11 +34,14 @@ export class Wire extends EventEmitter {
     else this.#collect(this.#exchange, chunk);
   }
 
-  /** Sends one simple query while no statement runs; its rows are of no interest. @throws PostgresError with statementsBefore */
-  exchange(queryMessage: Buffer): Promise<ExchangeEnd> {
+  /**
+   * Sends a message that ends in one ReadyForQuery, while no statement runs. What comes is put into `brought`; the rows of a
+   * simple query are of no interest. @throws PostgresError, of a simple query with statementsBefore
+   */
+  exchange(message: Buffer, brought = new Brought({ ofFlight: false })): Promise<ExchangeEnd> {
     return new Promise((resolve, reject) => {
-      this.#exchange = { resolve, reject, error: undefined, statements: 0 };
-      this.#socket.write(queryMessage);
+      this.#exchange = { resolve, reject, brought };
+      this.#socket.write(message);
     });
   }
 
@@ -62,9 +65,8 @@ export class Wire extends EventEmitter {
     while (bytes.length - at >= 5) {
       const end = at + 1 + bytes.readUInt32BE(at + 1);
       if (end > bytes.length) break;
-      const message = bytes.subarray(at, end);
+      const done = this.#take(exchange, bytes, at, end);
       at = end;
-      const done = this.#take(exchange, String.fromCharCode(message[0] as number), message);
       if (!done) continue;
       this.#exchange = undefined;
       if (at < bytes.length) this.emit('data', bytes.subarray(at));
@@ -74,23 +76,46 @@ export class Wire extends EventEmitter {
   }
 
   /** Whether the exchange has come to its end. */
-  #take(exchange: Exchange, type: string, message: Buffer): boolean {
-    if (type === 'E') {
-      exchange.error ??= new PostgresError(errorFields(message.subarray(5)), exchange.statements);
-      if (!/^(FATAL|PANIC)$/.test(exchange.error.severity)) return false;
-      exchange.reject(exchange.error); // nothing comes behind it
-      return true;
+  #take({ brought, resolve, reject }: Exchange, bytes: Buffer, at: number, end: number): boolean {
+    const payload = at + 5;
+    switch (String.fromCharCode(bytes[at] as number)) {
+      case 'D':
+        if (brought.columns !== undefined) brought.rows.push(readRow(bytes, payload));
+        return false;
+      case 'T':
+        if (brought.ofFlight) brought.columns = readColumns(bytes, payload);
+        return false;
+      case '1':
+        brought.parsed++;
+        return false;
+      case 'C':
+        brought.complete(bytes.toString('latin1', payload, end - 1));
+        return false;
+      case 'I':
+        brought.complete();
+        return false;
+      case 'A':
+      case 'N':
+      case 'S':
+        this.emit('data', bytes.subarray(at, end)); // not of this exchange
+        return false;
+      case 'E':
+        brought.error ??= errorOf(bytes.subarray(payload, end), brought);
+        if (!/^(FATAL|PANIC)$/.test(brought.error.severity)) return false;
+        reject(brought.error); // nothing comes behind it
+        return true;
+      case 'G':
+      case 'H':
+      case 'W':
+        resolve('copy');
+        return true;
+      case 'Z': // ready for the next query
+        if (brought.error === undefined) resolve('done');
+        else reject(brought.error);
+        return true;
+      default:
+        return false;
     }
-    if (type === 'C' || type === 'I') exchange.statements += 1;
-    if (type === 'A' || type === 'N' || type === 'S') this.emit('data', message); // not of this exchange
-    if (type === 'G' || type === 'H' || type === 'W') {
-      exchange.resolve('copy');
-      return true;
-    }
-    if (type !== 'Z') return false; // ready for the next query
-    if (exchange.error === undefined) exchange.resolve('done');
-    else exchange.reject(exchange.error);
-    return true;
   }
 
   // From here on what postgres.js calls on a socket.
@@ -144,11 +169,11 @@ const fieldNames: Readonly<Record<string, keyof ServerErrorFields>> = {
   R: 'routine',
 };
 
-function errorFields(payload: Buffer): ServerErrorFields {
+function errorOf(payload: Buffer, { ofFlight, completed }: Brought): PostgresError {
   const fields: ServerErrorFields = { message: '', code: '' };
   for (const field of payload.toString('utf8').split('\0')) {
     const name = fieldNames[field[0] ?? ''];
     if (name !== undefined) fields[name] = field.slice(1);
   }
-  return fields;
+  return new PostgresError(fields, ofFlight ? undefined : completed);
 }

@@ -37,7 +37,7 @@ export async function holdTransaction(deps: TransactionDeps, options: Transactio
   // A handler that never ends must not keep the session beyond the request.
   const onAbort = () => over.resolve(false);
   signal.addEventListener('abort', onAbort, { once: true });
-  const done = inTenantTransaction(pools, tenant, context, work, signal, options)
+  const done = inTenantTransaction(pools, tenant, context, work, signal, { ...options, beginAtOnce: true })
     .catch((error: unknown) => {
       if (error !== notKept) throw error;
     })
