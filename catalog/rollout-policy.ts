@@ -47,6 +47,11 @@ const durationMs = z
   .min(0)
   .max(30 * 86_400_000);
 
+/** '5' members, '10%' of all, or the smaller of the two: '10% max 5'. A percentage is rounded up. */
+export const failuresSchema = z
+  .string()
+  .regex(/^(\d{1,6}|(100|\d{1,2}(\.\d+)?)%( max \d{1,6})?)$/, "must be a number, a percentage, or both: '5% max 10'");
+
 export const waveSchema = z.strictObject({
   name: storable(63).optional(),
   /** Exactly one of the two: so many, or the members of a saved group. */
@@ -60,7 +65,7 @@ export const waveSchema = z.strictObject({
 /** Each rule halts the rollout when it is broken. Null: the rule does not apply. */
 export const budgetSchema = z.strictObject({
   /** Failed members tolerated: a number or a percentage of all members. In-flight work never exceeds what is left + 1. */
-  failures: waveSizeSchema.or(z.literal('0')).default('1%'),
+  failures: failuresSchema.default('5% max 10'),
   /** Sum of the time one member waited for locks. */
   lock_wait_ms: z.int().min(0).nullable().default(null),
   /** A member may take so many times the median of the first wave (and at least 1 s more than it). */

@@ -38,7 +38,9 @@ export function addPolicyOptions(command: Command): Command {
     .addOption(new Option('--bake <duration>', 'wait so long behind each wave').argParser(durationMs))
     .addOption(new Option('--concurrency <n>', 'databases at once in all (default: 8)').argParser(wholeNumber(1, 256)))
     .addOption(new Option('--per-cluster <n>', 'and on each cluster (default: 8)').argParser(wholeNumber(1, 64)))
-    .addOption(new Option('--max-failures <n|n%>', 'tolerated failures (default: 1%)').argParser(failuresOf))
+    .addOption(
+      new Option('--max-failures <n|n%|"n% max n">', 'tolerated failures (default: 5% max 10)').argParser(failuresOf),
+    )
     .addOption(new Option('--on-failure <what>', 'with a failed tenant').choices(['continue', 'stop']))
     .addOption(new Option('--lock-timeout <duration>', 'wait for a lock (default: 1s)').argParser(durationMs))
     .addOption(new Option('--lock-retries <n>', 'tries after it (default: 5)').argParser(wholeNumber(0, 100)))
@@ -110,7 +112,8 @@ function sizeOf(text: string): string {
 }
 
 function failuresOf(text: string): string {
-  if (!size.test(text)) throw new InvalidArgumentError('Write a number of databases or a percentage, such as 0 or 2%.');
+  if (!/^(\d{1,6}|(100|\d{1,2}(\.\d+)?)%( max \d{1,6})?)$/.test(text))
+    throw new InvalidArgumentError('Write a number of databases, a percentage or both, such as 0, 2% or "5% max 10".');
   return text;
 }
 

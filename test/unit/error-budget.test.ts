@@ -27,8 +27,16 @@ test.each([
   ['1%', 200, 2],
   ['1%', 30, 1],
   ['100%', 30, 30],
+  ['5% max 10', 20, 1],
+  ['5% max 10', 200, 10],
+  ['5% max 10', 10_000, 10],
 ])('%s of %i members tolerates %i failures', (text, total, tolerated) => {
   expect(failuresTolerated(text, total)).toBe(tolerated);
+});
+
+test('what is not a budget of failures is refused', () => {
+  for (const text of ['', '5 max 10', '5%max 10', '101%', '5% max', '-1', '5% max 1%'])
+    expect(() => policy({ failures: text }), text).toThrow();
 });
 
 test.each<[string, object, object, Partial<BudgetFigures>, string | undefined]>([
@@ -37,6 +45,9 @@ test.each<[string, object, object, Partial<BudgetFigures>, string | undefined]>(
   ['one more', { failures: '2' }, {}, { failed: 3 }, 'failures'],
   ['stop at the first', { failures: '100%' }, { on_failure: 'stop' }, { failed: 1 }, 'on_failure'],
   ['a failed canary', { failures: '1%' }, {}, { failed: 1, canary: { size: 1, failed: 1 } }, 'canary'],
+  ['a failed canary of many', { failures: '5% max 10' }, {}, { failed: 1, canary: { size: 10, failed: 1 } }, 'canary'],
+  ['as many of a canary', { failures: '20% max 1' }, {}, { failed: 1, canary: { size: 10, failed: 1 } }, undefined],
+  ['one more than so many', { failures: '20% max 1' }, {}, { failed: 2, canary: { size: 10, failed: 2 } }, 'failures'],
   [
     'a budget that lets a canary fail',
     { failures: '100%' },

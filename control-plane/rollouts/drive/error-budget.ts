@@ -23,8 +23,15 @@ export type BudgetFigures = {
 
 /** Failures that are tolerated; a percentage is rounded up, so that 1 % of a small fleet is one. */
 export function failuresTolerated(failures: string, total: number): number {
-  if (!failures.endsWith('%')) return Number(failures);
-  return Math.ceil((Number(failures.slice(0, -1)) / 100) * total);
+  const { percent, count } = failuresOf(failures);
+  return percent === undefined ? count : Math.min(count, Math.ceil((percent / 100) * total));
+}
+
+/** '10', '5%' or '5% max 10'. */
+function failuresOf(failures: string): { percent: number | undefined; count: number } {
+  const [percent, max] = failures.split('%');
+  if (max === undefined) return { percent: undefined, count: Number(failures) };
+  return { percent: Number(percent), count: max === '' ? Number.POSITIVE_INFINITY : Number(max.slice(' max '.length)) };
 }
 
 /** So many more may be in flight: all of them failing breaks the budget by one and no more. */
@@ -60,9 +67,8 @@ function failures({ budget, on_failure }: RolloutPolicy, { failed, total, failur
 function canary({ budget }: RolloutPolicy, { canary, failures }: BudgetFigures) {
   if (canary === null || canary.failed === 0) return undefined;
   const { size, failed } = canary;
-  const tolerated = budget.failures.endsWith('%')
-    ? Math.floor((Number(budget.failures.slice(0, -1)) / 100) * size)
-    : Math.min(Number(budget.failures), size - 1);
+  const { percent, count } = failuresOf(budget.failures);
+  const tolerated = Math.min(count, percent === undefined ? size - 1 : Math.floor((percent / 100) * size));
   if (failed <= tolerated) return undefined;
   const message = `${failed} of the ${size} members of the first wave failed; no other wave was begun.`;
   return verdict('canary', message, { failed, tolerated, size, failures });

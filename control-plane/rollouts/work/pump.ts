@@ -1,6 +1,7 @@
 // Owns one share of a rollout's work: up to eight databases at once, turn by turn, until there is nothing to take. It stops
 // taking the moment the rollout is not running any more or the process is to end; what is in flight is finished and recorded.
 // While another rollout runs (of another lane) it gives its place away after some seconds, so that both go on.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RolloutId } from '../../../catalog/ids.ts';
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
 import type { ClaimedMember, MemberResult } from '../../../catalog/rollout-members.ts';
@@ -74,7 +75,7 @@ export async function pump(deps: PumpDeps, rolloutId: RolloutId, stop?: AbortSig
         })().finally(() => inFlight.delete(work));
         inFlight.add(work);
       }
-      if (inFlight.size > 0) await Promise.race(inFlight);
+      if (inFlight.size > 0) await nextResults(inFlight, performance.now() - claimedAtMs);
       else if (finished.length === 0 && resting) return { members, more: true };
       else if (finished.length === 0 && !(await goesOn(deps, rolloutId, stop))) return { members, more: false };
     }
@@ -83,6 +84,15 @@ export async function pump(deps: PumpDeps, rolloutId: RolloutId, stop?: AbortSig
     await Promise.allSettled(inFlight);
     held.stop();
   }
+}
+
+/**
+ * The first result, and what ends in as long again as a turn takes: turns of one result each would be half of the work, and hands
+ * that are free so shortly lose nothing.
+ */
+async function nextResults(inFlight: ReadonlySet<Promise<void>>, turnMs: number): Promise<void> {
+  await Promise.race(inFlight);
+  if (inFlight.size > 0) await Promise.race([Promise.all(inFlight), sleep(turnMs)]);
 }
 
 async function targetOf({ laneOf, filesBeyond }: PumpDeps, { release_id, kind }: RolloutRow) {

@@ -31,13 +31,10 @@ async function release({ lane, client }: FleetHouse, number: number, up: string)
   await client.releases.create({ lane: 'tenant', files });
 }
 
-/** From the call that begins it until the API says that it has ended. */
+/** From the call that begins it until the stream that `fleet migrate` follows says that it has ended. */
 async function rollOut({ client, policy }: FleetHouse): Promise<void> {
   const { id } = await client.rollouts.create({ kind: 'migrate', lane: 'tenant', release: 'latest', policy });
-  for (;;) {
-    const { state } = await client.rollouts.get(id);
-    if (state === 'succeeded') return;
-    if (state !== 'running') throw new Error(`the rollout is ${state}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  let state = 'running';
+  for await (const event of client.rollouts.follow(id)) if ('rollout' in event) state = event.rollout.state;
+  if (state !== 'succeeded') throw new Error(`the rollout is ${state}`);
 }
