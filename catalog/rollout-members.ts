@@ -138,3 +138,34 @@ export async function renewMembers(
     returning m.database_id`.execute(db);
   return new Set(rows.map((row) => row.database_id));
 }
+
+/**
+ * Rollouts that somebody has stopped and whose worker died with members in hand: nobody drives them, so nobody would ever find
+ * out what became of those. By index, whatever the number of members.
+ */
+export async function rolloutsWithLeft(db: CatalogDb): Promise<RolloutId[]> {
+  const { rows } = await sql<{ id: RolloutId }>`
+    select r.id from rollouts r where r.state in ('paused', 'halted', 'aborted') and exists (
+      select from rollout_members m where m.rollout_id = r.id and m.state = 'running' and m.lease_until <= clock_timestamp())
+    order by r.id`.execute(db);
+  return rows.map((row) => row.id);
+}
+
+export type LeftMember = { databaseId: DatabaseId; fence: number };
+
+/** Not tried again, only looked at: no attempt more. */
+export async function claimLeft(
+  tx: CatalogTx,
+  id: RolloutId,
+  { holder, leaseMs, max }: { holder: string; leaseMs: number; max: number },
+): Promise<LeftMember[]> {
+  const { rows } = await sql<LeftMember>`
+    update rollout_members m set lease_holder = ${holder}, fence = m.fence + 1,
+      lease_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond'
+    from (select l.database_id from rollout_members l join clusters c on c.id = l.cluster_id and c.health = 'healthy'
+      where l.rollout_id = ${id} and l.state = 'running' and l.lease_until <= clock_timestamp()
+      order by l.database_id limit ${max}) chosen
+    where m.rollout_id = ${id} and m.database_id = chosen.database_id
+    returning m.database_id as "databaseId", m.fence`.execute(tx);
+  return rows;
+}

@@ -12,6 +12,7 @@ import { runOperation } from './operations/engine/run-operation.ts';
 import { createSpareSessions } from './operations/spare-sessions.ts';
 import { stampIdentity } from './operations/steps/stamp-identity.ts';
 import { allReconcilers } from './reconcilers/all-reconcilers.ts';
+import { leftMembersReconciler } from './reconcilers/left-members.ts';
 import { rolloutsReconciler } from './reconcilers/rollouts.ts';
 import { createScheduler } from './reconcilers/scheduler.ts';
 import { schemaDriftReconciler } from './reconcilers/schema-drift.ts';
@@ -57,7 +58,7 @@ export async function startReconcilers(foundation: Foundation, lifecycle: Lifecy
   const look = createFleetLook({ catalog: catalog.db, ...connections, sealer, wake: queue.wake, log });
   const schemaDrift = schemaDriftReconciler({ drift: look.drift, observe: watch.drifted });
   const scheduler = createScheduler({
-    reconcilers: [...allReconcilers, rollouts, schemaDrift],
+    reconcilers: [...allReconcilers, rollouts, leftMembersReconciler(fleet), schemaDrift],
     catalog: catalog.db,
     clusters: connections.clusters,
     sealer,

@@ -12,7 +12,7 @@ import { execOnce } from './exec-once.ts';
 import { bringDatabase } from './migrate-database.ts';
 import type { MigrationFrame } from './plan-migration.ts';
 import { probeDatabase } from './probe-database.ts';
-import { type Ledger, readLedger } from './read-ledger.ts';
+import { type Ledger, type LedgerRow, readLedger } from './read-ledger.ts';
 import { retryLocks } from './retry-locks.ts';
 import { type LockWait, type LookForBlockers, watchLockWaits } from './watch-lock-waits.ts';
 
@@ -100,10 +100,14 @@ async function told(
     if (options.probe !== null)
       await probeDatabase(await deps.readOnlyAddress(), options.probe, options.statementTimeoutMs);
     const lanes = versionsOf(ledger.applied);
+    // What a worker has applied that died before it could say so was done by this run, not there before it.
+    const ofThisRun = (file: LedgerRow) => file.run === options.run;
+    const before = (from.ledger?.applied ?? []).filter((file) => !ofThisRun(file));
+    const changed = ledger.applied.length !== from.ledger?.applied.length || ledger.applied.some(ofThisRun);
     return {
-      outcome: ledger.applied.length === from.ledger?.applied.length ? 'noop' : 'done',
+      outcome: changed ? 'done' : 'noop',
       lanes,
-      from: versionsOf(from.ledger?.applied ?? [])[lane]?.version ?? null,
+      from: versionsOf(before)[lane]?.version ?? null,
       to: lanes[lane]?.version ?? '',
       durationMs: Math.round(performance.now() - startedAt),
       lockWaitMs: Math.round(wait.waitedMs),

@@ -14,6 +14,7 @@ import { type ClusterAddress, type IdleSessionsOf, openClusterSession } from './
 import { type DatabaseInspection, inspectDatabase } from './inspect-database.ts';
 import { execAndTell, type MigrateOptions, type MigrateOutcome, migrateAndTell } from './migrate-and-tell.ts';
 import { readLedger } from './read-ledger.ts';
+import { type DatabaseStand, readStand } from './read-stand.ts';
 import { type LocksAtBarrier, type Rehearsal, rehearseFile } from './rehearse-file.ts';
 import { type RepairOutcome, runRepairs } from './run-repairs.ts';
 import type { LookForBlockers } from './watch-lock-waits.ts';
@@ -43,6 +44,8 @@ export interface TenantDatabases {
    * @throws DatabaseMigrationFailed; the signal's reason
    */
   migrate(id: DatabaseId, target: Lane, options: MigrateOptions): Promise<MigrateOutcome>;
+  /** Changes nothing. @throws Fault migration_at_work: what is read now may not hold in a moment */
+  standOf(id: DatabaseId, run: string): Promise<DatabaseStand>;
   /** One statement in one transaction, once per run and database. @throws DatabaseMigrationFailed; the signal's reason */
   execOnce(
     id: DatabaseId,
@@ -129,6 +132,7 @@ export function createTenantDatabases(deps: TenantDatabasesDeps): TenantDatabase
       return versions;
     },
     migrate: (id, target, options) => migrateAndTell(migrating(id), target, options),
+    standOf: (id, run) => asOwnerOnce(id, (session) => readStand(session, run, bookkeeping)),
     execOnce: (id, run, statement, options) => execAndTell(migrating(id), statement, { ...options, run }),
     rehearse(id, target, options, locks) {
       const migrate = (lane: Lane, with_: MigrateOptions) => migrateAndTell(migrating(id), lane, with_);

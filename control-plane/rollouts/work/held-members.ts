@@ -5,6 +5,9 @@ import type { CatalogDb } from '../../../catalog/open-catalog.ts';
 import { type ClaimedMember, renewMembers } from '../../../catalog/rollout-members.ts';
 import type { Log } from '../../../platform/log.ts';
 
+/** As that of an operation: longer than a pause of a healthy process; a member of one that died is taken again after it. */
+export const leaseDefaultMs = 15_000;
+
 export type HeldMembers = {
   /** @param claimedAtMs from before the claim was sent */
   hold(member: ClaimedMember, claimedAtMs: number): AbortSignal;

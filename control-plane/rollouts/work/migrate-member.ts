@@ -21,7 +21,7 @@ export async function migrateMember(
   try {
     const outcome = await act(migrator, rollout, target, member, signal);
     return {
-      ...blank(member),
+      ...blankResult(member),
       state: outcome.outcome,
       // A one-off leaves the lanes where they were.
       lanes: rollout.kind === 'exec' ? null : outcome.lanes,
@@ -34,7 +34,7 @@ export async function migrateMember(
     const { error, lockWaitMs } = memberErrorOf(thrown) ?? { error: unforeseen(thrown), lockWaitMs: 0 };
     const again = mayPass(error, member, rollout.policy.on_failure);
     return {
-      ...blank(member),
+      ...blankResult(member),
       state: again ? 'pending' : 'failed',
       durationMs: Math.round(performance.now() - startedAtMs),
       lockWaitMs: Math.round(lockWaitMs),
@@ -83,7 +83,10 @@ function unforeseen(thrown: unknown): MemberError {
   return { code, message, ...detail, state_of_database: 'unknown', retryable };
 }
 
-function blank({ databaseId, fence }: ClaimedMember): Omit<MemberResult, 'state'> {
+export function blankResult({
+  databaseId,
+  fence,
+}: Pick<MemberResult, 'databaseId' | 'fence'>): Omit<MemberResult, 'state'> {
   return {
     databaseId,
     fence,

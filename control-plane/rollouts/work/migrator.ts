@@ -33,6 +33,8 @@ export type MigrateOutcome = {
 export type Migrator = {
   migrate(id: DatabaseId, target: Lane, options: MigrateOptions): Promise<MigrateOutcome>;
   execOnce(id: DatabaseId, run: string, statement: string, options: MigrateOptions): Promise<MigrateOutcome>;
+  /** Looks, and changes nothing. `ran`: something of this run is there. @throws Fault migration_at_work */
+  standOf(id: DatabaseId, run: string): Promise<{ lanes: LaneVersions; ran: boolean }>;
 };
 
 export type LaneOf = (release: ReleaseId) => Promise<Lane>;

@@ -8,7 +8,7 @@ import type { ClaimedMember, MemberResult } from '../../../catalog/rollout-membe
 import { handsOfPump } from '../../../catalog/rollout-shares.ts';
 import { findRollout, type RolloutRow, runningRollouts } from '../../../catalog/rollouts.ts';
 import type { Log } from '../../../platform/log.ts';
-import { holdMembers } from './held-members.ts';
+import { holdMembers, leaseDefaultMs } from './held-members.ts';
 import { migrateMember } from './migrate-member.ts';
 import type { FilesBeyond, LaneOf, Migrator } from './migrator.ts';
 import { takeTurn } from './take-turn.ts';
@@ -29,9 +29,6 @@ export type PumpDeps = {
   /** For tests: before a database is touched. */
   readonly observe?: (member: ClaimedMember) => Promise<void>;
 };
-
-/** As that of an operation: longer than a pause of a healthy process; a member of one that died is taken again after it. */
-const leaseDefaultMs = 15_000;
 
 /** Long against the moment that a worker needs to come to rest, short for somebody who watches. */
 const sliceDefaultMs = 2_000;
