@@ -19,21 +19,28 @@ export const closedReason = 'closed: its tenant is suspended or deleted; taken w
 
 /**
  * Nobody can get into a closed database, so a rollout does not wait for it, and takes it when it is opened while it still runs.
- * One that was closed under a worker's hands is no failure.
+ * One that was closed under a worker's hands is no failure, also while its tenant is only on the way out: the database is closed
+ * some moments before the catalog says so.
  */
 export async function setAsideClosed(tx: CatalogTx, id: RolloutId): Promise<void> {
   await sql`
     update rollout_members m set state = 'skipped', skip_reason = ${closedReason}, lease_holder = null, lease_until = null,
       error = null, finished_at = clock_timestamp()
-    from databases d where m.rollout_id = ${id} and d.id = m.database_id and d.fenced
+    from databases d left join tenants t on t.id = d.tenant_id
+    where m.rollout_id = ${id} and d.id = m.database_id and (d.fenced or ${isLeaving})
       and (m.state = 'pending' or (m.state = 'running' and m.lease_until <= clock_timestamp())
-        or (m.state = 'failed' and m.error ->> 'sqlstate' = '55000'))`.execute(tx);
+        or (m.state = 'failed' and (m.error ->> 'sqlstate' = '55000' or m.error ->> 'code' = 'cluster_unreachable')))`.execute(
+    tx,
+  );
   await sql`
     update rollout_members m set state = 'pending', skip_reason = null, finished_at = null, attempts = 0,
       next_attempt_at = clock_timestamp()
-    from databases d where m.rollout_id = ${id} and d.id = m.database_id and not d.fenced
+    from databases d left join tenants t on t.id = d.tenant_id
+    where m.rollout_id = ${id} and d.id = m.database_id and not d.fenced and not ${isLeaving}
       and m.state = 'skipped' and m.skip_reason = ${closedReason}`.execute(tx);
 }
+
+const isLeaving = sql`coalesce(t.state in ('suspending', 'deleting'), false)`;
 
 /** Warm databases that have a tenant by now: it may be asked for, and failures are told by its name. */
 export async function nameTenants(tx: CatalogTx, id: RolloutId): Promise<void> {

@@ -1,8 +1,9 @@
-// Members whose worker died with them in hand: what the worker had done is told as done by this rollout, also after somebody has
-// stopped the rollout, when no other worker takes them any more.
+// Members that go away under a worker's hands, or whose worker does: what a dead worker had done is told as done by this rollout,
+// also after somebody has stopped it and no other worker takes them any more; whose database was closed has not failed.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemCaller } from '../../catalog/caller.ts';
 import type { RolloutId } from '../../catalog/ids.ts';
+import { namesOf } from '../../catalog/names.ts';
 import type { ClaimedMember } from '../../catalog/rollout-members.ts';
 import type { Lane } from '../../control-plane/migration-files/migration-file.ts';
 import { migrationLockId } from '../../control-plane/postgres/plan-migration.ts';
@@ -21,6 +22,7 @@ import {
   runToEnd,
 } from '../support/fleet.ts';
 import { createInstallation, type Installation } from '../support/installation.ts';
+import { superuserSql } from '../support/superuser-sql.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 let house: Installation;
@@ -131,4 +133,23 @@ test('M09 a backend whose worker is dead still runs the file: no answer before i
   await running;
   await waitUntil(async () => (await work.settleLeft()) === 1, { what: 'the answer', intervalMs: 100 });
   expect(await standOf(member, rollout.id, lane)).toEqual(['pending', false]);
+});
+
+test('M06 closed under a worker before the catalog says so: set aside, and no failure even for a budget of none', async () => {
+  history.push('create table left_four (id int)');
+  const lane = await laneWith(...history);
+  const { rollout } = await beginRollout(house, tenants, lane, { policy: { budget: { failures: '0' } } });
+  const leaving = tenants[2] as FleetTenant;
+  const { database } = namesOf(leaving.databaseId);
+  const { address } = house.clusters[leaving.cluster].server;
+  const change = (state: 'active' | 'suspending', open: boolean) =>
+    Promise.all([
+      db().updateTable('tenants').set({ state }).where('id', '=', leaving.tenantId).execute(),
+      superuserSql(address, `alter database ${database} allow_connections ${open}`),
+    ]);
+  await change('suspending', false);
+  const ended = await runToEnd(house, fleetWork(house, lane), rollout.id);
+  await change('active', true);
+  expect(ended).toMatchObject({ state: 'finished', verdict: null });
+  expect(await countsOf(house, rollout.id)).toEqual({ done: 4, skipped: 1 });
 });

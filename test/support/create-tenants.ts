@@ -24,6 +24,29 @@ export async function createTenantStubbornly(
   }
 }
 
+/** Until it is in this state: asks again whenever it is where it was, since a request may be lost with its server. */
+export async function moveTenantStubbornly(
+  clients: () => readonly Client[],
+  tenantId: string,
+  [verb, from, to]: readonly ['suspend' | 'resume' | 'delete', from: string, to: string],
+  timeoutMs = 60_000,
+): Promise<void> {
+  const until = Date.now() + timeoutMs;
+  for (let attempt = 0; ; attempt++) {
+    const now = clients();
+    const client = now[attempt % now.length] as Client;
+    try {
+      const { state } = await client.tenants.get(tenantId);
+      if (state === to) return;
+      if (state === from) await client.tenants[verb](tenantId);
+    } catch (error) {
+      if (error instanceof ApiProblem && error.status < 500 && error.code !== 'wrong_state') throw error;
+    }
+    if (Date.now() > until) throw new Error(`${tenantId} is not ${to} after ${timeoutMs} ms`);
+    await sleep(50);
+  }
+}
+
 /** Small, fast, and the same for the same seed (mulberry32): a failure can be repeated. */
 export function seededRandom(seed: number): () => number {
   let state = seed;

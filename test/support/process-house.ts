@@ -76,10 +76,11 @@ export async function openProcessHouse({
   };
   const runtimeEnv = { FREEHOLD_RUNTIME_CATALOG_URL: urls.runtimeCatalog, FREEHOLD_SEALING_KEYS: sealingKeys };
   const processes: TestProcess[] = [];
-  const ready = async (starting: Promise<ServerProcess>): Promise<ServerProcess> => {
+  const ready = async (starting: Promise<ServerProcess>, env: Environment): Promise<ServerProcess> => {
     const process = await starting;
     processes.push(process);
-    await untilReady(process);
+    const hasApi = env.FREEHOLD_ROLES?.includes('api') !== false;
+    await untilReady(process, undefined, hasApi ? undefined : process.metricsUrl);
     return process;
   };
   return {
@@ -94,8 +95,8 @@ export async function openProcessHouse({
     queue: { ...system.address, database: 'freehold_queue' },
     controlPlaneEnv,
     runtimeEnv,
-    startControlPlane: (env = {}) => ready(startControlPlaneProcess({ ...controlPlaneEnv, ...env })),
-    startRuntime: (env = {}) => ready(startRuntimeProcess({ ...runtimeEnv, ...env })),
+    startControlPlane: (env = {}) => ready(startControlPlaneProcess({ ...controlPlaneEnv, ...env }), env),
+    startRuntime: (env = {}) => ready(startRuntimeProcess({ ...runtimeEnv, ...env }), env),
     client: ({ url }, apiKey = ownerKey) => createClient({ baseUrl: url, apiKey }),
     inCatalog: (sql, params) => superuserSql(catalog, sql, params),
     async close() {

@@ -100,13 +100,20 @@ export async function startRuntimeProcess(env: Environment, folder = root): Prom
   );
 }
 
-/** Its readiness page answers 200. */
-export async function untilReady(server: ServerProcess, timeoutMs = 30_000): Promise<void> {
+/** Its readiness page answers 200, or another one where it has no API. */
+export async function untilReady(
+  server: ServerProcess,
+  timeoutMs = 30_000,
+  page = `${server.url}/readyz`,
+): Promise<void> {
   const ready = async () => {
     if (server.exit() !== undefined) return true;
-    return (await fetch(`${server.url}/readyz`)).status === 200;
+    // A process that hangs must not hang whoever looks at it.
+    return (await fetch(page, { signal: AbortSignal.timeout(5_000) })).status === 200;
   };
-  await waitUntil(ready, { what: `${server.url}/readyz`, timeoutMs, intervalMs: 50 });
+  await waitUntil(ready, { what: page, timeoutMs, intervalMs: 50 }).catch((cause: unknown) => {
+    throw new Error(`it is not ready, and wrote:\n${server.output()}`, { cause });
+  });
   if (server.exit() !== undefined) throw new Error(`ended before it was ready:\n${server.output()}`);
 }
 

@@ -2,6 +2,7 @@
 // are taken. With the row of the rollout locked, so a pause, a cap or a broken budget holds for every claim after it.
 import type { RolloutId } from '../../../catalog/ids.ts';
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
+import { setAsideClosed } from '../../../catalog/rollout-fleet.ts';
 import {
   type ClaimedMember,
   claimMembers,
@@ -29,6 +30,8 @@ export function takeTurn(db: CatalogDb, input: TurnInput): Promise<Turn> {
   return db.transaction().execute(async (tx) => {
     const before = await lockRollout(tx, input.rolloutId);
     await recordResults(tx, before.id, input.results);
+    // Before the judgement: whose database was closed meanwhile has not failed.
+    if (input.results.some(({ state }) => state === 'failed')) await setAsideClosed(tx, before.id);
     // What was in flight when somebody said stop is recorded; nothing is taken.
     if (before.state !== 'running') return { rollout: before, claimed: [] };
     const { rollout, figures, room } = await judgeRollout(tx, before, input.version);
