@@ -27,6 +27,7 @@ export type NewCluster = {
   port: number;
   tls: 'disable' | 'require' | 'verify-full';
   ca: string | null;
+  poolerUrl: string | null;
   provisionerSealed: string;
   serverVersionNum: number;
   capabilities: object;
@@ -36,7 +37,13 @@ export type NewCluster = {
   warmMax: number;
 };
 
-export type ClusterPatch = { capacity?: number; connection_budget?: number; warm_min?: number; warm_max?: number };
+export type ClusterPatch = {
+  capacity?: number;
+  connection_budget?: number;
+  warm_min?: number;
+  warm_max?: number;
+  pooler_url?: string | null;
+};
 
 /** The context the provisioner's password is sealed with. */
 export function provisionerContext(id: ClusterId): string {
@@ -90,6 +97,7 @@ export async function insertCluster(tx: CatalogTx, cluster: NewCluster, caller: 
       port: cluster.port,
       tls: cluster.tls,
       ca: cluster.ca,
+      pooler_url: cluster.poolerUrl,
       provisioner_sealed: cluster.provisionerSealed,
       server_version_num: cluster.serverVersionNum,
       capabilities: JSON.stringify(cluster.capabilities),
@@ -209,6 +217,7 @@ const publicColumns = [
   'port',
   'tls',
   'ca',
+  'pooler_url',
   'server_version_num',
   'capabilities',
   'capacity',

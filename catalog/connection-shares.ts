@@ -77,14 +77,21 @@ export async function listShares(db: CatalogDb, clusterIds: readonly ClusterId[]
     .execute();
 }
 
-export type SilentHolder = Pick<ShareRow, 'cluster_id' | 'holder_id'> & { report: string; lease_ms: number };
+export type SilentHolder = Pick<ShareRow, 'cluster_id' | 'holder_id'> & {
+  report: string;
+  lease_ms: number;
+  /** Runtimes reach the cluster by a pooler. */
+  pooled: boolean;
+};
 
 /** Whose lease is over by the catalog's clock. That alone frees nothing: see the reconciler connection-shares. */
 export async function silentHolders(db: CatalogDb): Promise<SilentHolder[]> {
   return await db
-    .selectFrom('connection_shares')
-    .select(['cluster_id', 'holder_id', 'report', 'lease_ms'])
-    .where('lease_until', '<', sql<Date>`now()`)
+    .selectFrom('connection_shares as s')
+    .innerJoin('clusters as c', 'c.id', 's.cluster_id')
+    .select(['s.cluster_id', 's.holder_id', 's.report', 's.lease_ms'])
+    .select(sql<boolean>`c.pooler_url is not null`.as('pooled'))
+    .where('s.lease_until', '<', sql<Date>`now()`)
     .execute();
 }
 

@@ -38,6 +38,8 @@ export type ClustersTable = {
   port: number;
   tls: Generated<'disable' | 'require' | 'verify-full'>;
   ca: string | null;
+  /** catalog/pooler-url.ts */
+  pooler_url: string | null;
   provisioner_sealed: string;
   server_version_num: number;
   capabilities: Json<Record<string, unknown>>;
@@ -259,6 +261,7 @@ export type RoutesView = {
   active_login: 'app_a' | 'app_b' | null;
   app_sealed: string | null;
   ro_sealed: string | null;
+  pooler_url: string | null;
 };
 
 export type VerificationKeysView = {

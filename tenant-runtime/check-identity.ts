@@ -2,7 +2,7 @@
 // whom does it belong? A database that was moved, restored or created again under the same name is refused (N06).
 import { namesOf } from '../catalog/names.ts';
 import { PostgresError } from '../platform/postgres/errors.ts';
-import type { Session } from '../platform/postgres/session.ts';
+import type { BehindPooler, Session } from '../platform/postgres/session.ts';
 import type { Access, Route, RouteDatabase } from './route.ts';
 
 export class IdentityMismatch extends Error {
@@ -13,6 +13,20 @@ export class IdentityMismatch extends Error {
     this.name = 'IdentityMismatch';
     this.found = found;
   }
+}
+
+/**
+ * The same question for sessions behind a pooler, where each transaction may run in another backend: asked in every one of them, in
+ * the message that begins it. A statement that fails unless everything is as the route says: no answer has to be read.
+ */
+export function identityCheck(route: Route & { readonly database: RouteDatabase }, access: Access): BehindPooler {
+  const { database, tenantId } = route;
+  // Ids and names of our own form: no quote in them.
+  return {
+    check: `SELECT 1 / count(*) FROM freehold.identity WHERE database_id = '${database.id}' AND tenant_id = '${tenantId}'
+      AND pg_catalog.current_database() = '${namesOf(database.id).database}' AND session_user = '${database.users[access]}'`,
+    mismatch: ({ sqlstate }) => new IdentityMismatch({ sqlstate }),
+  };
 }
 
 type Answer = { database: string; login: string; database_id: string; tenant_id: string | null };

@@ -20,10 +20,15 @@ export function wasNeverSent(error: unknown): boolean {
   return error instanceof ConnectionLostError && error.phase === 'idle';
 }
 
-/** Wrong password, unknown or closed database, no right to connect: what a stale route meets after a move or a rotation. */
+/**
+ * Wrong password, unknown or closed database, no right to connect: what a stale route meets after a move or a rotation. PgBouncer
+ * has one code for all of them, 08P01, whatever the server has said.
+ */
 export function isRefusedLogin(error: unknown): boolean {
   return (
-    error instanceof ConnectionLostError && error.phase === 'connect' && /^(28|3D|42|55000)/.test(error.sqlstate ?? '')
+    error instanceof ConnectionLostError &&
+    error.phase === 'connect' &&
+    /^(08P01|28|3D|42|55000)/.test(error.sqlstate ?? '')
   );
 }
 

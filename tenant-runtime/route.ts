@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { ClusterId, DatabaseId, TenantId } from '../catalog/ids.ts';
 import { namesOf } from '../catalog/names.ts';
 import { type PlanLimits, planLimitsSchema } from '../catalog/plan-limits.ts';
+import { readPoolerUrl } from '../catalog/pooler-url.ts';
 import type { RouteRow } from '../catalog/routes.ts';
 import type { LaneVersions } from '../catalog/schema.ts';
 import { isServed, type TenantState } from '../catalog/tenant-states.ts';
@@ -27,6 +28,8 @@ export type RouteDatabase = {
   readonly id: DatabaseId;
   readonly clusterId: ClusterId;
   readonly address: Omit<PostgresAddress, 'user' | 'password'>;
+  /** The address is that of a pooler in transaction mode. */
+  readonly pooled: boolean;
   readonly users: Readonly<Record<Access, string>>;
   readonly logins: Readonly<Record<Access, RouteLogin>>;
 };
@@ -70,17 +73,21 @@ function databaseOf(row: RouteRow): RouteDatabase | undefined {
   if (id === null || clusterId === null || host === null || port === null || active === null) return undefined;
   if (app_sealed === null || ro_sealed === null) return undefined;
   const names = namesOf(id);
-  const key = (login: string) => `${id}/${login}/${row.generation}`;
+  // Absent in a snapshot that an older version has written.
+  const poolerUrl = row.pooler_url ?? undefined;
+  const server =
+    poolerUrl === undefined ? { host, port, ...(row.tls !== null && { tls: row.tls }) } : readPoolerUrl(poolerUrl);
+  // Sessions of one way are never found when the other is meant. The URL is last, so its slashes mix up nothing.
+  const key = (login: string) => `${id}/${login}/${row.generation}${poolerUrl === undefined ? '' : `/${poolerUrl}`}`;
   return {
     id,
     clusterId,
     address: {
-      host,
-      port,
+      ...server,
       database: names.database,
-      ...(row.tls !== null && { tls: row.tls }),
       ...(row.ca !== null && { ca: row.ca }),
     },
+    pooled: poolerUrl !== undefined,
     users: { app: names.logins[active], ro: names.logins.ro },
     logins: {
       app: { login: active, sealed: app_sealed, poolKey: key(active) },

@@ -13,9 +13,10 @@ export function explainedFailure(error: unknown, limits: ServedRoute['limits'], 
       `The result is larger than the ${limits.result_bytes_max} bytes that the plan allows: ask for fewer rows or columns.`,
     );
   }
-  // A wrong number of parameters. The session distrusts every 08xxx and is gone, but this one was the client's mistake.
+  // A wrong number of parameters. The session distrusts every 08xxx and is gone, but this one was the client's mistake. (A pooler that
+  // gives up a connection says 08P01 too, as FATAL.)
   if (error instanceof ConnectionLostError && error.sqlstate === '08P01' && error.cause instanceof PostgresError) {
-    return error.cause;
+    if (error.cause.severity === 'ERROR') return error.cause;
   }
   if (error instanceof PostgresError || isFault(error) || elapsedMs < limits.statement_timeout_ms) return error;
   // The same words and code as if the server had ended it; the driver's users know them.

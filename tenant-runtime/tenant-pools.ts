@@ -11,7 +11,7 @@ import { openSession, type Session } from '../platform/postgres/session.ts';
 import type { Lease } from '../platform/postgres/session-lease.ts';
 import type { PoolEvent, PoolStats } from '../platform/postgres/session-pool.ts';
 import type { Sealer } from '../platform/sealing.ts';
-import { checkIdentity, IdentityMismatch } from './check-identity.ts';
+import { checkIdentity, IdentityMismatch, identityCheck } from './check-identity.ts';
 import { createClusterBreaker } from './cluster-breaker.ts';
 import { createClusterPools } from './cluster-pools.ts';
 import { notServed } from './resolve-tenant.ts';
@@ -98,6 +98,7 @@ export function createTenantPools(deps: TenantPoolsDeps): TenantPools {
           idle_in_transaction_session_timeout: String(idleInTransactionMs),
           ...(target.access === 'ro' && { default_transaction_read_only: 'on' }),
         },
+        ...(database.pooled && { pooler: identityCheck(target.route, target.access) }),
       }),
     );
   };

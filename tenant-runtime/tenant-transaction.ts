@@ -93,9 +93,12 @@ export async function transact<T>(
   return result;
 }
 
-/** A connection that was lost before the first statement of the request: it may go again on another one. */
+/**
+ * A connection that was lost before the first statement of the request: nothing was done, and it may go again on another one. Unless a
+ * server or a pooler gave a reason, which is then as that of a refused login.
+ */
 function nothingSent(error: unknown): unknown {
   if (!(error instanceof ConnectionLostError) || error.phase !== 'query') return error;
-  if (error.cause instanceof PostgresError) return error;
-  return new ConnectionLostError('idle', error.message, { sqlstate: error.sqlstate, cause: error });
+  const phase = error.cause instanceof PostgresError ? 'connect' : 'idle';
+  return new ConnectionLostError(phase, error.message, { sqlstate: error.sqlstate, cause: error });
 }

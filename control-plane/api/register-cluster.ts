@@ -5,6 +5,7 @@ import type { Caller } from '../../catalog/caller.ts';
 import { type ClusterRow, insertCluster, provisionerContext, refuseKnownCluster } from '../../catalog/clusters.ts';
 import { writeEvent } from '../../catalog/events.ts';
 import { newId } from '../../catalog/ids.ts';
+import { readPoolerUrl } from '../../catalog/pooler-url.ts';
 import type { AdminApiDeps } from './deps.ts';
 import { holdServer } from './hold-server.ts';
 import { regionSchema } from './input-shapes.ts';
@@ -23,16 +24,36 @@ export const clusterLimits = {
   warm_max: z.int().min(0).max(1_000),
 };
 
+export const poolerUrlSchema = z
+  .string()
+  .max(300)
+  .refine(isPoolerUrl, 'must be postgres://host:port, with sslmode and no login or database')
+  .openapi({
+    example: 'postgres://pooler1.internal:6432?sslmode=require',
+    description: 'A PgBouncer in transaction mode in front of the server: runtimes reach their tenants by it.',
+  });
+
+function isPoolerUrl(text: string): boolean {
+  try {
+    readPoolerUrl(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export const newClusterSchema = z
   .strictObject({
     name: clusterNameSchema,
     region: regionSchema,
     tier: z.enum(['shared', 'dedicated']).default('shared'),
     superuser: superuserSchema.openapi({
-      description: 'Used once, not stored. Runtimes reach the server at the same host and port.',
+      description:
+        'Used once, not stored. Runtimes reach the server at the same host and port, unless `pooler_url` says otherwise.',
     }),
     tls: tlsSchema.optional().openapi({ description: 'Default: what the URL says, else disable.' }),
     ca: caSchema.optional(),
+    pooler_url: poolerUrlSchema.optional(),
     ...clusterLimits,
     warm_min: clusterLimits.warm_min.default(2),
     warm_max: clusterLimits.warm_max.default(8),
@@ -67,6 +88,7 @@ export async function registerCluster(
         port: address.port,
         tls: address.tls ?? 'disable',
         ca: address.ca ?? null,
+        poolerUrl: input.pooler_url ?? null,
         provisionerSealed: deps.sealer.seal(installed.provisionerPassword, provisionerContext(id)),
         serverVersionNum: installed.serverVersionNum,
         capabilities: installed.capabilities,

@@ -1,10 +1,12 @@
-// Owns what fsck says of a cluster as a whole: the functions, the template, the three roles of the installation, who may
+// Owns what fsck says of a cluster as a whole: the functions, the template, the roles of the installation, who may
 // enter databases that are not ours, and files that belong to no database.
 import type { CatalogSnapshot } from '../../catalog/catalog-snapshot.ts';
 import { databaseIdOf } from '../../catalog/names.ts';
 import type { ClusterInventory, InventoryRole } from '../postgres/cluster-inventory.ts';
 import {
   migratorsRole,
+  poolerConnectionsMax,
+  poolerRole,
   provisionerConnectionsMax,
   provisionerRole,
   templateDatabase,
@@ -81,6 +83,7 @@ const clusterRoles: ReadonlyMap<
   { login: boolean; createDatabase: boolean; inherit: boolean; connectionLimit: number }
 > = new Map([
   [provisionerRole, { login: true, createDatabase: true, inherit: false, connectionLimit: provisionerConnectionsMax }],
+  [poolerRole, { login: true, createDatabase: false, inherit: false, connectionLimit: poolerConnectionsMax }],
   [tenantsRole, { login: false, createDatabase: false, inherit: true, connectionLimit: -1 }],
   [migratorsRole, { login: false, createDatabase: false, inherit: true, connectionLimit: -1 }],
 ]);

@@ -7,11 +7,16 @@ export const provisionerRole = 'freehold_provisioner';
 export const tenantsRole = 'freehold_tenants';
 /** Every owner is a member: holds what the template takes from PUBLIC and a migration needs (plpgsql, advisory locks). */
 export const migratorsRole = 'freehold_migrators';
+/** The login of a pooler in front of the cluster. May ask freehold.pooler_login; has no password until an operator gives it one. */
+export const poolerRole = 'freehold_pooler';
 export const adminDatabase = 'freehold_admin';
 export const templateDatabase = 'freehold_template';
 
 /** Sessions of all control-plane processes together on one cluster's admin database, and CREATE/DROP DATABASE at work. */
 export const provisionerConnectionsMax = 32;
+
+/** A pooler asks once for each login of a client, in a fraction of a millisecond. */
+export const poolerConnectionsMax = 5;
 
 /** The six roles of one database, in the order in which they are made. */
 export function rolesOf(names: DatabaseNames): string[] {

@@ -12,6 +12,8 @@ import { type Capabilities, checkServer } from './check-server.ts';
 import {
   adminDatabase,
   migratorsRole,
+  poolerConnectionsMax,
+  poolerRole,
   provisionerConnectionsMax,
   provisionerRole,
   templateDatabase,
@@ -79,7 +81,7 @@ type Open = (database: string) => Promise<Session>;
 
 const installLockId = '7309453214887011';
 const installationText = 'installation';
-const clusterRoles = [provisionerRole, tenantsRole, migratorsRole];
+const clusterRoles = [provisionerRole, tenantsRole, migratorsRole, poolerRole];
 
 /** What bears our names without our mark is never taken over. */
 async function foreignProblems(session: Session, { mac, isMac }: InstallClusterOptions): Promise<string[]> {
@@ -111,6 +113,8 @@ async function makeClusterRoles(session: Session, verifier: string, mac: string)
     `alter role ${provisionerRole} set search_path = pg_catalog, pg_temp`,
     // Its parameters are verifiers and proofs: not for the server's log, also where every statement is logged (A08).
     `alter role ${provisionerRole} set log_parameter_max_length = 0`,
+    `alter role ${poolerRole} login nocreatedb noinherit connection limit ${poolerConnectionsMax}`, // its password is the operator's
+    `alter role ${poolerRole} set search_path = pg_catalog, pg_temp`,
     `alter role ${tenantsRole} nologin nocreatedb inherit connection limit -1`,
     `alter role ${migratorsRole} nologin nocreatedb inherit connection limit -1`,
   );
@@ -139,7 +143,7 @@ async function makeAdminDatabase(session: Session, open: Open): Promise<void> {
       admin,
       `drop schema if exists freehold cascade;\n${sql}\ncomment on schema freehold is ${literal(stamp)};
        revoke all on schema public from public;
-       grant connect on database ${adminDatabase} to ${provisionerRole}`,
+       grant connect on database ${adminDatabase} to ${provisionerRole}, ${poolerRole}`,
     );
   } finally {
     await admin.close();
@@ -226,7 +230,7 @@ async function transaction(session: Session, sql: string): Promise<void> {
 
 /** All of the schema freehold of the admin database, in the order of its making. */
 function functionsSql(): string {
-  return ['provisioning.sql', 'removal.sql', 'inspection.sql', 'sessions.sql'].map(readSql).join('');
+  return ['provisioning.sql', 'removal.sql', 'inspection.sql', 'sessions.sql', 'pooler.sql'].map(readSql).join('');
 }
 
 /** Read once: what this process installs and what it compares with is one version, also while files are being replaced. */

@@ -9,6 +9,11 @@ import type { Reconciler, ReconcilerDeps } from './reconciler.ts';
 
 /** Above what a process itself trusts of its lease, by far more than monotonic clocks drift. */
 const silentForLeases = 1.2;
+/**
+ * Behind a pooler a session on the cluster says whose it is only while a transaction runs, so no look tells that a process is gone.
+ * Time alone decides; longer than a process that lives is likely to be cut off from the catalog.
+ */
+const pooledSilenceMs = 10 * 60_000;
 
 type Silence = { report: string; sinceMs: number; looksWithoutSession: number };
 
@@ -28,8 +33,7 @@ export function connectionShares(clock: Clock = systemClock): Reconciler {
         for (const holder of holders) {
           const silence = silenceOf(holder);
           silence.looksWithoutSession = here?.has(holder.holder_id) === false ? silence.looksWithoutSession + 1 : 0;
-          const longEnough = clock.monotonicMs() - silence.sinceMs >= holder.lease_ms * silentForLeases;
-          if (!longEnough || silence.looksWithoutSession < 2 || !(await freeShare(deps.catalog, holder))) continue;
+          if (!isGone(holder, silence) || !(await freeShare(deps.catalog, holder))) continue;
           freed.push(holder.holder_id);
           deps.log.info(
             { cluster_id: clusterId, holder_id: holder.holder_id },
@@ -40,6 +44,12 @@ export function connectionShares(clock: Clock = systemClock): Reconciler {
       return { silent: silent.length, freed };
     },
   };
+
+  function isGone({ lease_ms, pooled }: SilentHolder, { sinceMs, looksWithoutSession }: Silence): boolean {
+    const silentMs = clock.monotonicMs() - sinceMs;
+    if (pooled) return silentMs >= pooledSilenceMs;
+    return silentMs >= lease_ms * silentForLeases && looksWithoutSession >= 2;
+  }
 
   function silenceOf(holder: SilentHolder): Silence {
     const known = silences.get(keyOf(holder));

@@ -54,7 +54,8 @@ create table public.clusters (
   health_checked_at timestamp with time zone,
   version integer not null default 1,
   created_at timestamp with time zone not null default now(),
-  updated_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now(),
+  pooler_url text
 );
 
 create table public.connection_shares (
@@ -377,6 +378,8 @@ alter table public.clusters add constraint clusters_name_key UNIQUE (name);
 
 alter table public.clusters add constraint clusters_pkey PRIMARY KEY (id);
 
+alter table public.clusters add constraint clusters_pooler_url_check CHECK ((pooler_url ~ '^postgres(ql)?://[^/@?]+(/?\?.*)?$'::text));
+
 alter table public.clusters add constraint clusters_port_check CHECK (((port >= 1) AND (port <= 65535)));
 
 alter table public.clusters add constraint clusters_region_check CHECK ((region ~ '^[a-z][a-z0-9-]{1,31}$'::text));
@@ -649,7 +652,8 @@ create view runtime.routes as
                FROM database_secrets s
               WHERE s.database_id = d.id AND s.login = 'ro'::text)
             ELSE NULL::text
-        END AS ro_sealed
+        END AS ro_sealed,
+    c.pooler_url
    FROM tenants t
      JOIN plans p ON p.id = t.plan_id
      LEFT JOIN databases d ON d.tenant_id = t.id AND d.state = 'claimed'::text

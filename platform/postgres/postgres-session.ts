@@ -5,11 +5,13 @@ import type { PostgresAddress } from './address.ts';
 import { Connection } from './connection.ts';
 import { ConnectionLostError, PostgresError } from './errors.ts';
 import { Brought, flightMessage, readTag } from './flight.ts';
+import { pooledBegin } from './pooled-begin.ts';
 import { type Answer, checkCount, checkText } from './postgres-client.ts';
 import { createPreparePolicy, type PreparePolicy } from './prepare-policy.ts';
 import { commitAndResetMessage, isPlainCommand, resetMessage } from './session-reset.ts';
 import type {
   BeginOptions,
+  BehindPooler,
   CommitOptions,
   QueryOptions,
   QueryResult,
@@ -45,8 +47,10 @@ export class PostgresSession implements Session {
 
   constructor(address: PostgresAddress, settings: SessionSettings, socket: net.Socket) {
     this.#settings = settings;
-    this.#prepare = createPreparePolicy(settings.prepare ?? true);
-    this.#connection = new Connection(address, settings, socket);
+    this.#prepare = createPreparePolicy(settings.pooler === undefined);
+    // A pooler refuses a login that brings settings it does not know.
+    const atLogin = settings.pooler === undefined ? settings : { ...settings, parameters: {} };
+    this.#connection = new Connection(address, atLogin, socket);
   }
 
   get closed(): Promise<ConnectionLostError> {
@@ -111,12 +115,14 @@ export class PostgresSession implements Session {
 
   async begin(options: BeginOptions = {}): Promise<void> {
     this.#toBegin = options;
-    if (options.withNext !== true || this.#connection.silentForMs() > aliveForMs) await this.#beginNow(options);
+    const alone = options.withNext !== true || this.#settings.pooler !== undefined;
+    if (alone || this.#connection.silentForMs() > aliveForMs) await this.#beginNow(options);
     this.inTransaction = true;
   }
 
   async commit({ thenReset = false, ...options }: CommitOptions = {}): Promise<void> {
     if (this.#forgetBegin()) return;
+    if (this.#settings.pooler !== undefined) return this.#commitPooled(options);
     const resets = thenReset && !this.tainted;
     const message = resets ? commitAndResetMessage(this.#settings.advisoryLocks ?? true) : queryMessage('COMMIT');
     const brought = new Brought({ ofFlight: false });
@@ -135,6 +141,12 @@ export class PostgresSession implements Session {
     });
   }
 
+  /** What was listened for in the transaction would begin with its end. In a failed one it is refused with 25P02. */
+  async #commitPooled(options: QueryOptions): Promise<void> {
+    await this.script('UNLISTEN *;COMMIT', options);
+    this.inTransaction = false;
+  }
+
   async rollback(options: QueryOptions = { timeoutMs: housekeepingTimeoutMs }): Promise<void> {
     if (this.#forgetBegin()) return;
     await this.script('ROLLBACK', options);
@@ -143,14 +155,20 @@ export class PostgresSession implements Session {
 
   async reset(): Promise<void> {
     if (this.#forgetBegin() && !this.#connection.dirty) return;
+    const idle = this.transactionStatus === 'idle';
     try {
-      const message = resetMessage(this.transactionStatus !== 'idle', this.#settings.advisoryLocks ?? true);
-      await this.#exchange(() => message, new Brought({ ofFlight: false }), { timeoutMs: housekeepingTimeoutMs });
+      // Behind a pooler an idle session has no backend, and the next begin() cleans the one it gets.
+      if (this.#settings.pooler !== undefined) await (idle ? undefined : this.rollback());
+      else await this.#clean(resetMessage(!idle, this.#settings.advisoryLocks ?? true));
     } catch (cause) {
       throw this.#connection.poison(new ConnectionLostError('idle', 'the session could not be reset', { cause }));
     }
     this.inTransaction = false;
     this.#connection.dirty = false;
+  }
+
+  async #clean(message: Buffer): Promise<void> {
+    await this.#exchange(() => message, new Brought({ ofFlight: false }), { timeoutMs: housekeepingTimeoutMs });
   }
 
   close(): Promise<void> {
@@ -160,8 +178,19 @@ export class PostgresSession implements Session {
   async #beginNow(options: BeginOptions): Promise<void> {
     this.#toBegin = undefined;
     this.inTransaction = false;
-    await this.script(beginTexts(options).join(';'), options);
+    const { pooler } = this.#settings;
+    if (pooler === undefined) await this.script(beginTexts(options).join(';'), options);
+    else await this.#beginPooled(pooler, options);
     this.inTransaction = true;
+  }
+
+  async #beginPooled(pooler: BehindPooler, options: BeginOptions): Promise<void> {
+    const { text, checkAt } = pooledBegin(options, this.#settings, pooler.check);
+    try {
+      await this.script(text, options);
+    } catch (error) {
+      throw error instanceof PostgresError && error.statementsBefore === checkAt ? pooler.mismatch(error) : error;
+    }
   }
 
   /** True where a transaction was begun of which the server knows nothing. */

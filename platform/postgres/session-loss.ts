@@ -18,7 +18,7 @@ export function bare(thrown: unknown): unknown {
 
 export function serverErrorOf(thrown: unknown): PostgresError | undefined {
   if (thrown instanceof PostgresError) return thrown;
-  return thrown instanceof postgres.PostgresError
-    ? new PostgresError(thrown as unknown as ServerErrorFields)
-    : undefined;
+  if (!(thrown instanceof postgres.PostgresError)) return undefined;
+  const fields = thrown as unknown as ServerErrorFields & { severity_local?: string };
+  return new PostgresError({ ...fields, message: thrown.message, severity: fields.severity ?? fields.severity_local });
 }

@@ -4,7 +4,7 @@ import { queryMessage } from './wire.ts';
 /** The end of a transaction, and the reset behind it. */
 export function commitAndResetMessage(advisoryLocks: boolean): Buffer {
   const variant = advisoryLocks ? 1 : 0;
-  commitMessages[variant] ??= queryMessage(`COMMIT;${resetScript(advisoryLocks)}`);
+  commitMessages[variant] ??= queryMessage(`COMMIT;${resetStatements(advisoryLocks).join(';')}`);
   return commitMessages[variant];
 }
 
@@ -17,14 +17,16 @@ export function commitAndResetMessage(advisoryLocks: boolean): Buffer {
  */
 export function resetMessage(mayBeInTransaction: boolean, advisoryLocks: boolean): Buffer {
   const variant = (mayBeInTransaction ? 2 : 0) + (advisoryLocks ? 1 : 0);
-  messages[variant] ??= queryMessage((mayBeInTransaction ? 'ROLLBACK;' : '') + resetScript(advisoryLocks));
+  messages[variant] ??= queryMessage(
+    (mayBeInTransaction ? 'ROLLBACK;' : '') + resetStatements(advisoryLocks).join(';'),
+  );
   return messages[variant];
 }
 
 const messages: (Buffer | undefined)[] = [];
 const commitMessages: (Buffer | undefined)[] = [];
 
-function resetScript(advisoryLocks: boolean): string {
+export function resetStatements(advisoryLocks: boolean): string[] {
   return [
     'RESET SESSION AUTHORIZATION', // also ends SET ROLE
     'RESET ALL',
@@ -33,7 +35,7 @@ function resetScript(advisoryLocks: boolean): string {
     ...(advisoryLocks ? ['SELECT pg_catalog.pg_advisory_unlock_all()'] : []),
     'DISCARD TEMP',
     'DISCARD SEQUENCES', // currval() and lastval()
-  ].join(';');
+  ];
 }
 
 /** By its command tag: data and transaction control, after which reset() leaves nothing behind. */

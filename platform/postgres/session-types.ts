@@ -1,17 +1,29 @@
 // Owns the face of a session: what a borrower may ask of it, and what it promises in return.
-import type { ConnectionLostError } from './errors.ts';
+import type { ConnectionLostError, PostgresError } from './errors.ts';
 import type { TransactionStatus } from './wire-peek.ts';
 
 export type Notice = { severity?: string; code?: string; message?: string };
+
+/**
+ * What makes a session safe whose every transaction may run in another backend, and in one that somebody else has just used:
+ * begin() brings the backend to its first state, sets `parameters` for the transaction and asks `check`, all in its one message;
+ * no statement is prepared by name.
+ */
+export type BehindPooler = {
+  /** One statement that fails unless the backend is the one that is meant. */
+  check: string;
+  /** What begin() throws when it has failed. */
+  mismatch(error: PostgresError): Error;
+};
 
 export type SessionSettings = {
   applicationName: string;
   /** From the first SYN to the first answer. Default 5 s: a server that needs longer is not able to serve. */
   connectTimeoutMs?: number;
-  /** Server settings of the session, such as statement_timeout. RESET ALL returns to them. */
+  /** Server settings of the session, such as statement_timeout. RESET ALL returns to them. Names are ours. */
   parameters?: Record<string, string>;
-  /** False where a pooler in between cannot keep prepared statements (PgBouncer below 1.21). Default true. */
-  prepare?: boolean;
+  /** Set where a pooler in transaction mode stands in between. */
+  pooler?: BehindPooler;
   /** False where the role may not execute pg_advisory_unlock_all, and so none of the functions that lock. Default true. */
   advisoryLocks?: boolean;
   onNotice?: (notice: Notice) => void;

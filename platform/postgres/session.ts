@@ -7,6 +7,7 @@ import { connectTransport } from './transport.ts';
 
 export type {
   BeginOptions,
+  BehindPooler,
   CommitOptions,
   IsolationLevel,
   Notice,

@@ -50,17 +50,33 @@ export function beginTexts({ isolation, readOnly, deferrable, settings = {}, sna
     readOnly && 'READ ONLY',
     deferrable && 'DEFERRABLE',
   ].filter((mode) => mode);
-  const local = Object.entries(settings).map(([name, value]) => `SET LOCAL ${name} = ${literal(value)}`);
-  return [`BEGIN ${modes.join(', ')}`, ...local, ...(snapshot ? ['SELECT 1'] : [])];
+  return [`BEGIN ${modes.join(', ')}`, ...setLocal(settings), ...(snapshot ? ['SELECT 1'] : [])];
 }
 
-/** An escape string means the same whatever the session's standard_conforming_strings says. A zero byte ends the message. */
-function literal(text: string): string {
-  return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\0', '')}'`;
+/** One statement for each setting. The names are ours. */
+export function setLocal(settings: Readonly<Record<string, string>>): string[] {
+  return Object.entries(settings).map(([name, value]) => `SET LOCAL ${name} = ${literal(value)}`);
 }
 
-const isolationText: Record<IsolationLevel, string> = {
+export const isolationText: Record<IsolationLevel, string> = {
   'read committed': 'READ COMMITTED',
   'repeatable read': 'REPEATABLE READ',
   serializable: 'SERIALIZABLE',
 };
+
+/**
+ * An escape string of ASCII alone means the same whatever the session's standard_conforming_strings and client_encoding say: a
+ * pooler may hand over a backend in which somebody has set them. A zero byte ends the message.
+ */
+function literal(text: string): string {
+  const safe = text.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\0', '');
+  return `E'${isAscii(safe) ? safe : safe.toWellFormed().replace(/[\u{80}-\u{10ffff}]/gu, escaped)}'`;
+}
+
+function isAscii(text: string): boolean {
+  return !/[\u0080-\uffff]/.test(text);
+}
+
+function escaped(character: string): string {
+  return `\\U${(character.codePointAt(0) as number).toString(16).padStart(8, '0')}`;
+}

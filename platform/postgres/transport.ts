@@ -60,7 +60,8 @@ export async function sendCancelRequest(
         resolve();
       });
       socket.resume();
-      socket.end(message);
+      // Not closed from here: PgBouncer forgets the request of a client that has left. The server closes.
+      socket.write(message);
     });
   } catch {
     // The server cannot be reached: the statement's own connection will fail as well.

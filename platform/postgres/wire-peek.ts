@@ -18,7 +18,8 @@ const statuses: Record<number, TransactionStatus | undefined> = {
 
 /** SQLSTATE of the FATAL or PANIC error in the chunk. Used as a label only: data that looks alike does no harm. */
 export function fatalStateIn(chunk: Buffer): string | undefined {
-  for (const mark of ['VFATAL\0C', 'VPANIC\0C']) {
+  // A pooler sends no field V.
+  for (const mark of ['VFATAL\0C', 'VPANIC\0C', 'SFATAL\0C']) {
     const at = chunk.lastIndexOf(mark, chunk.length, 'latin1');
     if (at !== -1) return chunk.toString('latin1', at + mark.length, at + mark.length + 5);
   }

@@ -150,7 +150,8 @@ export function queryMessage(text: string): Buffer {
 
 /** Letters of the protocol documentation (section 54.8). */
 const fieldNames: Readonly<Record<string, keyof ServerErrorFields>> = {
-  V: 'severity',
+  S: 'severity', // in the language of the server; a pooler sends nothing else
+  V: 'severity', // behind it, and the same in every language
   C: 'code',
   M: 'message',
   D: 'detail',

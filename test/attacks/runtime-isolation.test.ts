@@ -181,6 +181,7 @@ test('N04 no two databases, logins or generations share a key', () => {
     active_login: 'app_a',
     app_sealed: 'x',
     ro_sealed: 'x',
+    pooler_url: null,
     fingerprint: '',
     ...more,
   });

@@ -285,8 +285,8 @@ test('R03 R04 a cluster that swallows everything is asked little and refused at 
     return fixture.token(added.id);
   };
   const [dead, alive] = [await onCluster(one, two), await onCluster(two, one)];
-  const proxy = await startFaultProxy(one.server.address);
-  await db.updateTable('clusters').set({ port: proxy.port }).where('id', '=', one.id).execute();
+  const proxy = await startFaultProxy(fixture.doorOf(one));
+  await fixture.moveDoor(one, proxy.port);
   const own = await fixture.startRuntime({ FREEHOLD_RUNTIME_SESSION_WAIT_MS: '10000' });
   const ask = (with_: string) => sql('select 1 as n', [], { token: with_, url: own.url });
   expect([(await ask(dead)).status, (await ask(alive)).status]).toEqual([200, 200]);
@@ -317,7 +317,7 @@ test('R03 R04 a cluster that swallows everything is asked little and refused at 
   await waitUntil(async () => (await ask(dead)).status === 200, { what: 'the cluster to be served again' });
   expect(performance.now() - upMs).toBeLessThan(5_000);
   expect(own.pools.away()).toEqual([]);
-  await db.updateTable('clusters').set({ port: one.server.address.port }).where('id', '=', one.id).execute();
+  await fixture.moveDoor(one, fixture.doorOf(one).port);
   await own.close();
   await proxy.close();
 }, 60_000);

@@ -6,13 +6,15 @@ import { describe, test } from 'vitest';
 
 const howToGet = {
   'redis-server': 'apt-get install redis-server',
+  pgbouncer: 'apt-get install pgbouncer',
 } as const;
 
 export type Component = keyof typeof howToGet;
 
 /** The full path of the program, or undefined. */
 export function findComponent(name: Component): string | undefined {
-  const folders = (process.env.PATH ?? '').split(path.delimiter);
+  // Debian keeps some of them where only root looks.
+  const folders = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/sbin'];
   return folders.map((folder) => path.join(folder, name)).find((file) => isRunnable(file));
 }
 

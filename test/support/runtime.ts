@@ -14,7 +14,8 @@ import { type SigningKey, signJwt } from '../../platform/jwt.ts';
 import { createMetrics, type Metrics } from '../../platform/metrics.ts';
 import { runtimeConfig } from '../../tenant-runtime/config.ts';
 import { createRuntime, type Runtime } from '../../tenant-runtime/runtime.ts';
-import { createInstallation, type Installation, testLog } from './installation.ts';
+import { createInstallation, type Installation, type TestCluster, testLog } from './installation.ts';
+import { startPgbouncer, type TestPgbouncer } from './pgbouncer.ts';
 import type { ServerAddress } from './server-address.ts';
 import { superuserSql } from './superuser-sql.ts';
 
@@ -37,14 +38,24 @@ export type RuntimeFixture = {
   env: Record<string, string>;
   signingKey(): Promise<SigningKey>;
   addTenant(planId?: string): Promise<TestTenant>;
+  /** One for each cluster, in their order, where the fixture was asked for them. */
+  poolers: readonly TestPgbouncer[];
+  /** Where runtimes reach a cluster: its server or its pooler. */
+  doorOf(cluster: TestCluster): { host: string; port: number };
+  /** Runtimes that learn of it from now on go to another port of this machine. */
+  moveDoor(cluster: TestCluster, port: number): Promise<void>;
   token(tenantId: TenantId, claims?: Record<string, unknown>): Promise<string>;
   startRuntime(env?: Record<string, string>): Promise<RunningRuntime>;
   close(): Promise<void>;
 };
 
-export async function createRuntimeFixture(): Promise<RuntimeFixture> {
+/** @param pooler a PgBouncer in front of each cluster; test/runtime/pooler-cases.test.ts sets the variable */
+export async function createRuntimeFixture({
+  pooler = process.env.FREEHOLD_TEST_POOLER === '1',
+} = {}): Promise<RuntimeFixture> {
   const house = await createInstallation();
   const { catalog, sealer } = house;
+  const poolers = pooler ? await startPoolers(house) : [];
   await ensureSigningKeys(catalog.db, sealer, testIssuer);
   const login = `test_runtime_${randomBytes(5).toString('hex')}`;
   await superuserSql(catalog.address, `create role ${login} login password 'only-in-tests' in role freehold_runtime`);
@@ -60,7 +71,20 @@ export async function createRuntimeFixture(): Promise<RuntimeFixture> {
     house,
     env,
     signingKey,
-    addTenant: (planId = 'team') => addTenant(house, planId),
+    poolers,
+    doorOf({ name, server }) {
+      const pooler = poolers[name === 'one' ? 0 : 1];
+      return pooler === undefined ? server.address : { host: '127.0.0.1', port: pooler.port };
+    },
+    async moveDoor({ id }, port) {
+      const door = poolers.length === 0 ? { port } : { pooler_url: `postgres://127.0.0.1:${port}` };
+      await catalog.db.updateTable('clusters').set(door).where('id', '=', id).execute();
+    },
+    async addTenant(planId = 'team') {
+      const tenant = await addTenant(house, planId);
+      for (const each of poolers) await each.admitLogins();
+      return tenant;
+    },
     async token(tenantId, claims = {}) {
       const iat = Math.floor(Date.now() / 1000);
       const standard = {
@@ -84,10 +108,22 @@ export async function createRuntimeFixture(): Promise<RuntimeFixture> {
     async close() {
       await Promise.all([...running].map((runtime) => runtime.close()));
       const { address } = catalog;
+      for (const each of poolers) await each.remove();
       await house.close();
       await superuserSql({ ...address, database: 'postgres' }, `drop role ${login}`);
     },
   };
+}
+
+/** From then on runtimes reach the tenants of both clusters by a PgBouncer. */
+async function startPoolers({ catalog, clusters }: Installation): Promise<TestPgbouncer[]> {
+  const poolers: TestPgbouncer[] = [];
+  for (const { id, server } of clusters) {
+    const pooler = await startPgbouncer(server.address);
+    poolers.push(pooler);
+    await catalog.db.updateTable('clusters').set({ pooler_url: pooler.url }).where('id', '=', id).execute();
+  }
+  return poolers;
 }
 
 async function startRuntime(env: Record<string, string>): Promise<RunningRuntime> {

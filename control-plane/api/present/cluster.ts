@@ -16,6 +16,10 @@ export const clusterSchema = z
     host: z.string(),
     port: z.int(),
     tls: z.enum(['disable', 'require', 'verify-full']),
+    pooler_url: z
+      .string()
+      .nullable()
+      .openapi({ description: 'By which runtimes reach their tenants; null: the server itself.' }),
     server_version_num: z.int().openapi({ example: 180004 }),
     capabilities: z
       .record(z.string(), z.unknown())
@@ -84,6 +88,7 @@ export function presentCluster(row: ClusterRow): Cluster {
     host: row.host,
     port: row.port,
     tls: row.tls,
+    pooler_url: row.pooler_url,
     server_version_num: row.server_version_num,
     capabilities: row.capabilities,
     capacity: row.capacity,

@@ -14,7 +14,13 @@ import {
   presentCluster,
   presentClusterWithShares,
 } from '../present/cluster.ts';
-import { clusterLimits, clusterNameSchema, newClusterSchema, registerCluster } from '../register-cluster.ts';
+import {
+  clusterLimits,
+  clusterNameSchema,
+  newClusterSchema,
+  poolerUrlSchema,
+  registerCluster,
+} from '../register-cluster.ts';
 import { clusterInstallSchema, reinstallCluster } from '../reinstall-cluster.ts';
 import { type AdminRoute, defineRoute } from '../route.ts';
 
@@ -28,6 +34,10 @@ export const clusterChangeSchema = z
     connection_budget: clusterLimits.connection_budget.optional(),
     warm_min: clusterLimits.warm_min.optional(),
     warm_max: clusterLimits.warm_max.optional(),
+    pooler_url: poolerUrlSchema
+      .nullable()
+      .optional()
+      .openapi({ description: 'null: runtimes go to the server itself. In force within seconds.' }),
   })
   .refine((change) => Object.keys(change).length > 0, 'must change something')
   .openapi('ClusterChange');
@@ -127,7 +137,7 @@ export const clusterRoutes: readonly AdminRoute[] = [
       path: '/v1/clusters/{cluster}',
       operationId: 'updateCluster',
       tag,
-      summary: 'Change capacity, connection budget or warm stock',
+      summary: 'Change capacity, connection budget, warm stock or pooler',
       description: 'A capacity below what is in use stops new databases; nothing is moved away.',
       access: ['dba', 'owner'],
       audit: 'cluster.update',

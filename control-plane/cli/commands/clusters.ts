@@ -41,6 +41,7 @@ export function addClusters(program: Command, io: Io): void {
     .requiredOption('--connection-budget <n>', 'sessions all processes of Freehold may open', many)
     .option('--warm-min <n>', 'warm databases to keep at least', many)
     .option('--warm-max <n>', 'warm databases to keep at most', many)
+    .option('--pooler-url <url>', 'postgres://host:port of a PgBouncer that runtimes go through')
     .action(action(io, addCluster));
   const list = noun
     .command('list')
@@ -63,13 +64,17 @@ export function addClusters(program: Command, io: Io): void {
     );
   noun
     .command('update')
-    .summary('change capacity, connection budget or warm stock')
-    .description('Changes capacity, connection budget or warm stock. What is there already stays.')
+    .summary('change capacity, connection budget, warm stock or pooler')
+    .description('Changes capacity, connection budget, warm stock or pooler. What is there already stays.')
     .argument('<cluster>', 'id or name')
     .option('--capacity <n>', 'databases it may hold, warm ones included', many)
     .option('--connection-budget <n>', 'sessions all processes of Freehold may open', many)
     .option('--warm-min <n>', 'warm databases to keep at least', many)
     .option('--warm-max <n>', 'warm databases to keep at most', many)
+    .option(
+      '--pooler-url <url>',
+      'postgres://host:port of a PgBouncer that runtimes go through; none: they go to the server',
+    )
     .action(action(io, updateCluster));
   noun
     .command('upgrade')
@@ -126,7 +131,13 @@ function addStateCommand(
     );
 }
 
-type LimitFlags = { capacity?: number; connectionBudget?: number; warmMin?: number; warmMax?: number };
+type LimitFlags = {
+  capacity?: number;
+  connectionBudget?: number;
+  warmMin?: number;
+  warmMax?: number;
+  poolerUrl?: string;
+};
 type SuperuserFlags = {
   superuserUrl?: string;
   superuserUrlEnv?: string;
@@ -147,6 +158,7 @@ async function addCluster(cli: Cli, name: string, flags: AddFlags): Promise<void
     tier,
     ...server,
     ...limitsOf(flags),
+    ...(flags.poolerUrl !== undefined && { pooler_url: flags.poolerUrl }),
     capacity,
     connection_budget: connectionBudget,
   });
@@ -203,7 +215,7 @@ function readCa(file: string): string {
   }
 }
 
-function limitsOf({ capacity, connectionBudget, warmMin, warmMax }: LimitFlags): ClusterChange {
+function limitsOf({ capacity, connectionBudget, warmMin, warmMax }: LimitFlags): Omit<ClusterChange, 'pooler_url'> {
   return {
     ...(capacity !== undefined && { capacity }),
     ...(connectionBudget !== undefined && { connection_budget: connectionBudget }),
@@ -213,7 +225,9 @@ function limitsOf({ capacity, connectionBudget, warmMin, warmMax }: LimitFlags):
 }
 
 async function updateCluster(cli: Cli, idOrName: string, flags: LimitFlags): Promise<void> {
-  const change = limitsOf(flags);
+  const { poolerUrl } = flags;
+  const pooler = poolerUrl === undefined ? {} : { pooler_url: poolerUrl === 'none' ? null : poolerUrl };
+  const change = { ...limitsOf(flags), ...pooler };
   if (Object.keys(change).length === 0)
     throw new CliError('Nothing to change.', { next: ['Give at least one option.'] });
   const client = await cli.client();
@@ -258,6 +272,7 @@ function clusterFields(cluster: Cluster): [string, Cell][] {
     ['tier', cluster.tier],
     ['address', `${cluster.host}:${cluster.port}`],
     ['tls', cluster.tls],
+    ['pooler', cluster.pooler_url ?? 'none'],
     ['version', versionText(cluster.server_version_num)],
     ['databases', `${cluster.databases_used} of ${cluster.capacity}`],
     ['connection budget', budgetText(cluster)],
