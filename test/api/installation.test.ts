@@ -120,6 +120,24 @@ describe('registering a cluster', () => {
     await expect(dba.clusters.update(cluster.id, { warm_min: 9 }, { version: changed.version })).rejects.toMatchObject({
       code: 'invalid_body',
     });
+    const bad = [
+      'postgres://u:s3cret@h:6432',
+      'postgres://h',
+      'postgres://h:1/db',
+      'postgres://h:1?sslmod=require',
+      'h:1',
+      '',
+    ];
+    for (const pooler_url of bad) {
+      const refused = await register(newCluster({ pooler_url })).then((answer) => answer.json());
+      expect(refused, pooler_url).toMatchObject({ code: 'invalid_body', errors: [{ pointer: '/pooler_url' }] });
+      expect(JSON.stringify(refused)).not.toContain('s3cret');
+    }
+    const pooler_url = 'postgres://pooler:6432?sslmode=require';
+    const pooled = await dba.clusters.update(cluster.id, { pooler_url }, { version: changed.version });
+    expect(await dba.clusters.get(cluster.id)).toMatchObject({ pooler_url });
+    const direct = await dba.clusters.update(cluster.id, { pooler_url: null }, { version: pooled.version });
+    expect(direct.pooler_url).toBe(null);
     expect((await dba.clusters.drain(cluster.id)).state).toBe('draining');
     const body = { slug: 'drained', name: 'D', region: 'there', plan: 'team' };
     await expect(plane.client('operator').tenants.create(body)).rejects.toMatchObject({ code: 'no_capacity' });

@@ -45,7 +45,14 @@ export async function startPgbouncer(
   const [ini, users] = [path.join(folder, 'pgbouncer.ini'), path.join(folder, 'users.txt')];
   const ownUsers = `"${poolerRole}" "${password}"\n"console" "${consolePassword}"\n`;
   const asking = asksServer ? {} : { auth_user: undefined, auth_dbname: undefined, auth_query: undefined };
-  const own = { listen_port: String(port), auth_file: users, admin_users: 'console', ...asking, ...settings };
+  const own = {
+    listen_addr: '127.0.0.1',
+    listen_port: String(port),
+    auth_file: users,
+    admin_users: 'console',
+    ...asking,
+    ...settings,
+  };
   fs.writeFileSync(ini, iniText(server, own));
   fs.writeFileSync(users, ownUsers);
   const console = <R>(command: string) => askConsole<R>(port, command);
@@ -97,7 +104,7 @@ function iniText(server: ServerAddress, own: Record<string, string | undefined>)
   const added = Object.entries(own).flatMap(([name, value]) => (value === undefined ? [] : [`${name} = ${value}`]));
   return [...kept, ...added, '']
     .join('\n')
-    .replace('host=127.0.0.1 port=5432', `host=${server.host} port=${server.port}`);
+    .replace('host=cluster-eu port=5432', `host=${server.host} port=${server.port}`);
 }
 
 async function launch(

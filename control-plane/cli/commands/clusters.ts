@@ -158,7 +158,6 @@ async function addCluster(cli: Cli, name: string, flags: AddFlags): Promise<void
     tier,
     ...server,
     ...limitsOf(flags),
-    ...(flags.poolerUrl !== undefined && { pooler_url: flags.poolerUrl }),
     capacity,
     connection_budget: connectionBudget,
   });
@@ -215,19 +214,18 @@ function readCa(file: string): string {
   }
 }
 
-function limitsOf({ capacity, connectionBudget, warmMin, warmMax }: LimitFlags): Omit<ClusterChange, 'pooler_url'> {
+function limitsOf({ capacity, connectionBudget, warmMin, warmMax, poolerUrl }: LimitFlags): ClusterChange {
   return {
     ...(capacity !== undefined && { capacity }),
     ...(connectionBudget !== undefined && { connection_budget: connectionBudget }),
     ...(warmMin !== undefined && { warm_min: warmMin }),
     ...(warmMax !== undefined && { warm_max: warmMax }),
+    ...(poolerUrl !== undefined && { pooler_url: poolerUrl === 'none' ? null : poolerUrl }),
   };
 }
 
 async function updateCluster(cli: Cli, idOrName: string, flags: LimitFlags): Promise<void> {
-  const { poolerUrl } = flags;
-  const pooler = poolerUrl === undefined ? {} : { pooler_url: poolerUrl === 'none' ? null : poolerUrl };
-  const change = { ...limitsOf(flags), ...pooler };
+  const change = limitsOf(flags);
   if (Object.keys(change).length === 0)
     throw new CliError('Nothing to change.', { next: ['Give at least one option.'] });
   const client = await cli.client();
