@@ -4,7 +4,6 @@ import { describeWith } from '../support/components.ts';
 
 describeWith('pgbouncer', 'with PgBouncer in between', () => {
   process.env.FREEHOLD_TEST_POOLER = '1'; // read by createRuntimeFixture; a file has a process of its own
-  describe('claims and policies', async () => void (await import('./request-context.test.ts')));
   describe('faults', async () => void (await import('./faults.test.ts')));
   describe('isolation', async () => void (await import('../attacks/runtime-isolation.test.ts')));
 });
