@@ -1,7 +1,6 @@
 // Owns one transaction that stays open between calls: begun on a leased session, ended by its holder, by the signal, or by the
 // loss of the session. Promises that the lease is given back in each of these cases, and that whoever was waiting learns the
 // same error as in the other APIs (never a connection's own words).
-import { ConnectionLostError } from '../../platform/postgres/errors.ts';
 import type { QueryResult, Session } from '../../platform/postgres/session.ts';
 import type { TenantContext } from '../resolve-tenant.ts';
 import { explainedFailure } from '../statement-failure.ts';
@@ -51,7 +50,8 @@ export async function holdTransaction(deps: TransactionDeps, options: Transactio
       return await statement();
     } catch (error) {
       const shown = explainedFailure(error, limits, performance.now() - startedMs);
-      if (!(shown instanceof ConnectionLostError)) throw shown;
+      if (session.usable) throw shown;
+      // Ended from outside, by whichever message that came to be known: why, the pools know.
       lostBy = shown;
       over.reject(shown);
       await done;

@@ -109,7 +109,7 @@ test('N06 without the identity handshake', async () => {
     to: 'if (Math.random() > 2) throw',
   };
   const lie = (id: string) => superuserSql(tenant.address, `update freehold.identity set tenant_id = '${id}'`);
-  const asked = async (runtime: ServerProcess) => (await askCanary(runtime.url, tenant, false)).status;
+  const asked = async (runtime: ServerProcess) => (await askCanary(runtime.url, tenant)).status;
   await lie(newId('tenant'));
   expect(await withRuntime(undefined, asked)).toBe(503);
   const broken = await withRuntime(mutation, async (runtime) => {
