@@ -31,7 +31,7 @@ let fleet: KilledFleet;
 beforeAll(async () => {
   fleet = await openKilledFleet(databases);
 }, 600_000);
-afterAll(() => fleet.house.close());
+afterAll(() => fleet?.house.close());
 
 test.each(seeds)(
   'M03 M06 M08 M09 M17 P02 killed, paused, stopped and continued: every file once everywhere (seed %i)',

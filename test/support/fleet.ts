@@ -57,8 +57,12 @@ async function fleetTenants(house: Installation, ids: readonly TenantId[]): Prom
 }
 
 /** The tenant lane with files of this SQL behind it. */
-export async function laneWith(...statements: string[]): Promise<Lane> {
-  const base = await readLane('tenant', `${root}/migrations/tenant`);
+export function laneWith(...statements: string[]): Promise<Lane> {
+  return namedLaneWith('tenant', statements);
+}
+
+export async function namedLaneWith(lane: 'core' | 'tenant', statements: readonly string[]): Promise<Lane> {
+  const base = await readLane(lane, `${root}/migrations/${lane}`);
   const added = statements.map((statement, i): MigrationFile => {
     const name = `2026120100000000${i}_test-${createHash('sha256').update(statement).digest('hex').slice(0, 8)}`;
     const hash = createHash('sha256').update(statement).digest('hex');
@@ -73,7 +77,7 @@ export async function laneWith(...statements: string[]): Promise<Lane> {
   });
   const files = [...base.files, ...added];
   const version = (files.at(-1) as MigrationFile).name.split('_')[0] as string;
-  return { name: 'tenant', files, version, hash: laneHash(files) };
+  return { name: lane, files, version, hash: laneHash(files) };
 }
 
 export async function storeRelease(house: Pick<Installation, 'catalog'>, lane: Lane): Promise<ReleaseId> {
@@ -124,7 +128,7 @@ export async function beginRollout(
   }: BeginOptions = {},
 ): Promise<Begun> {
   const release = stored ?? (await storeRelease(house, lane));
-  const rollout = await createRollout(house.catalog.db, systemCaller('test'), 'tenant', async () => {
+  const rollout = await createRollout(house.catalog.db, systemCaller('test'), lane.name, async () => {
     const members = tenants.map((tenant, i) => {
       let wave = 0;
       for (let end = 0; wave < waves.length; wave++) {
@@ -137,7 +141,7 @@ export async function beginRollout(
     const last = Math.max(0, ...members.map((member) => member.wave));
     return {
       kind,
-      lane: 'tenant',
+      lane: lane.name,
       releaseId: release,
       statement: null,
       movesHead,

@@ -100,10 +100,10 @@ export async function startRuntimeProcess(env: Environment, folder = root): Prom
   );
 }
 
-/** Its readiness page answers 200, or another one where it has no API. */
+/** Its readiness page answers 200, or another one where it has no API. A start takes a second; on a machine that is busy, many. */
 export async function untilReady(
   server: ServerProcess,
-  timeoutMs = 30_000,
+  timeoutMs = 90_000,
   page = `${server.url}/readyz`,
 ): Promise<void> {
   const ready = async () => {
