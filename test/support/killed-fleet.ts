@@ -20,6 +20,15 @@ const atOnce = 6;
 export async function openKilledFleet(databases: number) {
   // Servers of tests lose their last commits in a crash; here what was acknowledged must be there.
   const house = await openProcessHouse({ regions: ['eu'], parameters: { synchronous_commit: 'on' } });
+  try {
+    return await fill(house, databases);
+  } catch (error) {
+    await house.close();
+    throw error;
+  }
+}
+
+async function fill(house: ProcessHouse, databases: number) {
   const start = (role: number) => house.startControlPlane({ FREEHOLD_ROLES: roles[role] });
   const servers = await Promise.all(roles.map((_, role) => start(role)));
   const clients = (): Client[] => [servers[0], servers[2]].map((server) => house.client(server as ServerProcess));
