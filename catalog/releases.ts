@@ -40,24 +40,26 @@ export async function findReleaseByHash(db: CatalogDb, lane: string, hash: strin
 
 /** @param release an id, a name, or 'latest' @throws Fault release_not_found */
 export async function findRelease(db: CatalogDb, lane: string, release: string): Promise<ReleaseRow> {
-  const rows = await listReleases(db, lane);
-  const found =
-    release === 'latest'
-      ? rows[0]
-      : rows.find((row) => (isId('release', release) ? row.id === release : row.name === release));
+  const found = pickRelease(await listReleases(db, lane), release);
   if (found !== undefined) return found;
   throw catalogFault('release_not_found', `The lane ${lane} has no release ${release}.`);
 }
 
+/** @param rows newest first */
+export function pickRelease(rows: readonly ReleaseRow[], release: string): ReleaseRow | undefined {
+  if (release === 'latest') return rows[0];
+  return rows.find((row) => (isId('release', release) ? row.id === release : row.name === release));
+}
+
 /** The highest version first; of one version the newest. */
 export async function listReleases(db: CatalogDb, lane: string): Promise<ReleaseRow[]> {
-  const rows = await db
-    .selectFrom('releases')
-    .selectAll()
-    .where('lane', '=', lane)
-    .orderBy('created_at', 'desc')
-    .execute();
-  return rows.sort((a, b) => compareVersions(b.version, a.version));
+  return newestFirst(await db.selectFrom('releases').selectAll().where('lane', '=', lane).execute());
+}
+
+export function newestFirst(rows: readonly ReleaseRow[]): ReleaseRow[] {
+  return rows.toSorted(
+    (a, b) => compareVersions(b.version, a.version) || b.created_at.getTime() - a.created_at.getTime(),
+  );
 }
 
 export type ReleaseOfList = ReleaseRow & { isHead: boolean; files: number };

@@ -115,13 +115,11 @@ function byVersion(targets: RolloutPlan['targets']): { version: string | null; d
   return rows.sort((a, b) => (a.version ?? '').localeCompare(b.version ?? '', 'en', { numeric: true }));
 }
 
-function byCluster({ selected, targets }: RolloutPlan): RolloutPlanView['clusters'] {
-  const touched = new Set(targets);
-  return [...Map.groupBy(selected, (target) => target.clusterId)].map(([id, own]) => {
-    const mine = own.filter((target) => touched.has(target));
-    const there = own.filter((target) => !(touched.has(target) || target.closed)).length;
-    const name = own[0]?.clusterName ?? '';
-    return { id, name, databases: mine.length, already_there: there, versions: byVersion(mine) };
+function byCluster({ clusters, targets }: RolloutPlan): RolloutPlanView['clusters'] {
+  const touched = Map.groupBy(targets, (target) => target.clusterId);
+  return clusters.map(({ id, name, open }) => {
+    const mine = touched.get(id) ?? [];
+    return { id, name, databases: mine.length, already_there: open - mine.length, versions: byVersion(mine) };
   });
 }
 

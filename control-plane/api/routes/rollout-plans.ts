@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { readFilesBeyond, readLane } from '../../../catalog/releases.ts';
 import { unfinishedRollout } from '../../../catalog/rollouts.ts';
+import type { Fault } from '../../../platform/errors.ts';
 import { estimateRollout } from '../../rollouts/look/estimate-rollout.ts';
 import { lookAtPlan, type RolloutPlan } from '../../rollouts/look/plan-rollout.ts';
 import type { RouteDeps } from '../deps.ts';
@@ -27,8 +28,7 @@ export const rolloutPlanRoutes: readonly AdminRoute[] = [
     },
     async (deps, { c, body, query }) => {
       const plan = await lookAtPlan(deps.db, body);
-      const held = await unfinishedRollout(deps.db, body.lane);
-      const refusals = held === undefined ? plan.refusals : [...plan.refusals, held];
+      const refusals = [...plan.refusals, ...(await heldBack(deps, plan))];
       const parts = {
         estimate: await estimateRollout(deps.db, plan),
         files: await filesOf(deps, plan, query.sql === 'true'),
@@ -38,8 +38,15 @@ export const rolloutPlanRoutes: readonly AdminRoute[] = [
   ),
 ];
 
+/** Where nothing is to be done, nothing stands against it. */
+async function heldBack({ db }: RouteDeps, { lane, members, refusals }: RolloutPlan): Promise<Fault[]> {
+  if (members.length === 0 && refusals.length === 0) return [];
+  const held = await unfinishedRollout(db, lane);
+  return held === undefined ? [] : [held];
+}
+
 async function filesOf({ db }: RouteDeps, plan: RolloutPlan, sql: boolean) {
-  if (plan.releaseId === null) return [];
+  if (plan.releaseId === null || plan.targets.length === 0) return [];
   const lane = await readLane(db, plan.releaseId);
   const beyond = plan.kind === 'rollback' ? await readFilesBeyond(db, lane) : [];
   return filesOfPlan(plan, { lane, beyond }, sql);

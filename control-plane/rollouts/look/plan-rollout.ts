@@ -3,6 +3,7 @@
 import { checkSelection } from '../../../catalog/check-selection.ts';
 import { catalogFault } from '../../../catalog/errors.ts';
 import type { RolloutKind } from '../../../catalog/fleet-schema.ts';
+import type { ClusterId } from '../../../catalog/ids.ts';
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
 import { findRelease, type ReleaseRow } from '../../../catalog/releases.ts';
 import type { RolloutPolicy, Selection } from '../../../catalog/rollout-policy.ts';
@@ -10,6 +11,7 @@ import { isWholeFleet, selectTargets, type Target } from '../../../catalog/targe
 import { type Fault, isFault } from '../../../platform/errors.ts';
 import { nextOpening } from '../drive/windows.ts';
 import type { PlannedRollout } from '../start/create-rollout.ts';
+import { nothingToDo } from './nothing-to-do.ts';
 import { policyRefusals } from './policy-refusals.ts';
 import { approvingGroups, readGroups } from './read-groups.ts';
 import {
@@ -35,7 +37,8 @@ export type RolloutRequest = {
 
 export type RolloutPlan = PlannedRollout & {
   release: ReleaseRow | null;
-  selected: readonly Target[];
+  /** Those of the selection that are open, touched or not. */
+  clusters: readonly ClusterCount[];
   targets: readonly Target[];
   /** Of no meaning for an exec. */
   standOf: (target: Target) => Stand;
@@ -50,6 +53,8 @@ export type RolloutPlan = PlannedRollout & {
   refusals: readonly Fault[];
 };
 
+export type ClusterCount = { id: ClusterId; name: string; open: number };
+
 /** @throws Fault with the codes of catalog/fleet-errors.ts: nothing is written before all of them have passed */
 export async function planRollout(db: CatalogDb, request: RolloutRequest): Promise<RolloutPlan> {
   const plan = await lookAtPlan(db, request);
@@ -62,6 +67,8 @@ export async function lookAtPlan(db: CatalogDb, request: RolloutRequest): Promis
   const { kind, lane, statement, selection, policy } = request;
   const now = new Date();
   const refusals: Fault[] = await policyRefusals(policy, request, now);
+  const idle = refusals.length === 0 ? await nothingToDo(db, request) : undefined;
+  if (idle !== undefined) return idle;
   const unlessRefused = collectInto(refusals);
   await unlessRefused(() => checkSelection(db, selection, true), undefined);
   const meant = await unlessRefused(() => selectTargets(db, lane, selection), []);
@@ -103,7 +110,7 @@ export async function lookAtPlan(db: CatalogDb, request: RolloutRequest): Promis
       clusterId: target.clusterId,
       wave: waveOf.get(target) ?? 0,
     })),
-    selected,
+    clusters: openByCluster(selected),
     targets,
     standOf,
     alreadyThere: selected.length - wanted.length,
@@ -124,6 +131,13 @@ function collectInto(refusals: Fault[]) {
       return other;
     }
   };
+}
+
+function openByCluster(selected: readonly Target[]): ClusterCount[] {
+  return [...Map.groupBy(selected, (target) => target.clusterId)].map(([id, own]) => {
+    const open = own.filter((target) => !target.closed).length;
+    return { id, name: own[0]?.clusterName ?? '', open };
+  });
 }
 
 /** A statement is for tenants; what stands behind a rollback's release has nothing to undo. */
