@@ -10,7 +10,8 @@ import { rolloutPolicySchema, type Selection } from '../../catalog/rollout-polic
 import { selectTargets } from '../../catalog/targets.ts';
 import { laneHash } from '../../control-plane/migration-files/lane-hash.ts';
 import type { Lane, MigrationFile } from '../../control-plane/migration-files/migration-file.ts';
-import { lookAtPlan, planRollout, type RolloutRequest } from '../../control-plane/rollouts/look/plan-rollout.ts';
+import { lookAtPlan, planRollout } from '../../control-plane/rollouts/look/plan-rollout.ts';
+import type { RolloutRequest } from '../../control-plane/rollouts/look/rollout-plan.ts';
 import { registerRelease } from '../../control-plane/rollouts/start/register-release.ts';
 import { createCatalog } from '../support/catalog.ts';
 import { testLog } from '../support/installation.ts';

@@ -5,7 +5,7 @@ import { maintenanceWindowSchema } from '../../../catalog/maintenance-window.ts'
 import type { FileMark } from '../../../catalog/release-beginnings.ts';
 import type { ReleaseFile, ReleaseLane } from '../../../catalog/releases.ts';
 import type { Estimate } from '../../rollouts/look/estimate-rollout.ts';
-import type { RolloutPlan } from '../../rollouts/look/plan-rollout.ts';
+import type { RolloutPlan } from '../../rollouts/look/rollout-plan.ts';
 import { findingSchema, type LintFinding } from './release.ts';
 import { rolloutKinds } from './rollout.ts';
 import { timeOrNull, timeSchema } from './shared-shapes.ts';

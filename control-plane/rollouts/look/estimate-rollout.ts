@@ -2,7 +2,7 @@
 
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
 import { experienceWith } from '../../../catalog/rollout-estimates.ts';
-import type { RolloutPlan } from './plan-rollout.ts';
+import type { RolloutPlan } from './rollout-plan.ts';
 
 export type Estimate = { ms: number | null; reason: string };
 

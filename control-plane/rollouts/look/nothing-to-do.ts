@@ -4,7 +4,7 @@ import { readLaneStanding } from '../../../catalog/lane-standing.ts';
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
 import { pickRelease } from '../../../catalog/releases.ts';
 import { isWholeFleet } from '../../../catalog/targets.ts';
-import type { RolloutPlan, RolloutRequest } from './plan-rollout.ts';
+import type { RolloutPlan, RolloutRequest } from './rollout-plan.ts';
 
 /** Undefined where somebody stands elsewhere, or the request asks more of the catalog than this. */
 export async function nothingToDo(db: CatalogDb, request: RolloutRequest): Promise<RolloutPlan | undefined> {

@@ -3,14 +3,11 @@
 import { checkSelection } from '../../../catalog/check-selection.ts';
 import { catalogFault } from '../../../catalog/errors.ts';
 import type { RolloutKind } from '../../../catalog/fleet-schema.ts';
-import type { ClusterId } from '../../../catalog/ids.ts';
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
 import { findRelease, type ReleaseRow } from '../../../catalog/releases.ts';
-import type { RolloutPolicy, Selection } from '../../../catalog/rollout-policy.ts';
 import { isWholeFleet, selectTargets, type Target } from '../../../catalog/targets.ts';
 import { type Fault, isFault } from '../../../platform/errors.ts';
 import { nextOpening } from '../drive/windows.ts';
-import type { PlannedRollout } from '../start/create-rollout.ts';
 import { nothingToDo } from './nothing-to-do.ts';
 import { policyRefusals } from './policy-refusals.ts';
 import { approvingGroups, readGroups } from './read-groups.ts';
@@ -22,38 +19,9 @@ import {
   refuseStrangers,
   runtimesBefore,
 } from './refusals.ts';
+import type { ClusterCount, RolloutPlan, RolloutRequest } from './rollout-plan.ts';
 import { spreadWaves } from './spread-waves.ts';
 import { type Stand, standsBy } from './where-they-stand.ts';
-
-export type RolloutRequest = {
-  kind: RolloutKind;
-  lane: string;
-  /** An id, a name or 'latest'; of no meaning for an exec. */
-  release: string;
-  statement: string | null;
-  selection: Selection;
-  policy: RolloutPolicy;
-};
-
-export type RolloutPlan = PlannedRollout & {
-  release: ReleaseRow | null;
-  /** Those of the selection that are open, touched or not. */
-  clusters: readonly ClusterCount[];
-  targets: readonly Target[];
-  /** Of no meaning for an exec. */
-  standOf: (target: Target) => Stand;
-  alreadyThere: number;
-  /** Nobody gets into them; they are left out. */
-  closed: number;
-  approvalGroups: readonly string[];
-  /** Of each wave with a window, the next time it is open. */
-  opensAt: readonly (Date | null)[];
-  warnings: { code: string; message: string }[];
-  /** Why it may not begin: all that can be said, the first one first. */
-  refusals: readonly Fault[];
-};
-
-export type ClusterCount = { id: ClusterId; name: string; open: number };
 
 /** @throws Fault with the codes of catalog/fleet-errors.ts: nothing is written before all of them have passed */
 export async function planRollout(db: CatalogDb, request: RolloutRequest): Promise<RolloutPlan> {
