@@ -6,7 +6,7 @@ import type { TenantId } from '../catalog/ids.ts';
 import type { RouteRow } from '../catalog/routes.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
-import { type Route, routeOf } from './route.ts';
+import { createRouteReader, type Route } from './route.ts';
 import type { RouteLoader } from './route-loader.ts';
 
 export interface RouteCache {
@@ -76,6 +76,7 @@ export function createRouteCache(deps: RouteCacheDeps): RouteCache {
   const entries = new Map<TenantId, Entry>(); // insertion order: the first is the least recently used
   const unknown = new Map<TenantId, number>();
   const loading = new Map<TenantId, Loading>();
+  const routeOf = createRouteReader();
   const counts = { hits: 0, misses: 0, servedWhileAway: 0, changes: 0 };
   let awayUntilMs = Number.NEGATIVE_INFINITY;
   let away = false;

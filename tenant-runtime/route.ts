@@ -52,19 +52,46 @@ export type Route = {
 /** Unknown limits are dropped, not refused: a newer control plane may know more of them than this runtime. */
 const limitsSchema = z.object(planLimitsSchema.shape);
 
-/** @throws ZodError when the catalog holds limits that are none */
-export function routeOf(row: RouteRow): Route {
-  return {
-    tenantId: row.tenant_id,
-    state: row.state,
-    epoch: row.epoch,
-    generation: row.generation,
-    planId: row.plan_id,
-    limits: limitsSchema.parse(row.limits),
-    lanes: row.lanes ?? {},
-    database: isServed(row.state) ? databaseOf(row) : undefined,
-    fingerprint: row.fingerprint,
-    row,
+/** Plans and versions are few; each edit of one is another text, so they are forgotten now and then. */
+const sharedMax = 1_000;
+
+/**
+ * Routes of one plan share its limits, and those at one version its lanes: half of the memory of a known tenant, and most of the
+ * time it takes to read a route.
+ */
+export function createRouteReader(): (row: RouteRow) => Route {
+  const limitsOf = sharing((limits: RouteRow['limits']) => limitsSchema.parse(limits));
+  const lanesOf = sharing((lanes: LaneVersions) => lanes);
+  /** @throws ZodError when the catalog holds limits that are none */
+  return (row) => {
+    const limits = limitsOf(row.limits);
+    const lanes = lanesOf(row.lanes ?? {});
+    return {
+      tenantId: row.tenant_id,
+      state: row.state,
+      epoch: row.epoch,
+      generation: row.generation,
+      planId: row.plan_id,
+      limits: limits.read,
+      lanes: lanes.read,
+      database: isServed(row.state) ? databaseOf(row) : undefined,
+      fingerprint: row.fingerprint,
+      row: { ...row, limits: limits.raw, lanes: row.lanes === null ? null : lanes.raw },
+    };
+  };
+}
+
+/** One object for all that say the same. */
+function sharing<Raw, Read>(read: (raw: Raw) => Read): (raw: Raw) => { raw: Raw; read: Read } {
+  const known = new Map<string, { raw: Raw; read: Read }>();
+  return (raw) => {
+    const text = JSON.stringify(raw);
+    const found = known.get(text);
+    if (found !== undefined) return found;
+    if (known.size >= sharedMax) known.clear();
+    const made = { raw, read: read(raw) };
+    known.set(text, made);
+    return made;
   };
 }
 

@@ -1,17 +1,32 @@
-// `npm run bench -- route [--tenants 200] [--rounds 3] [--seconds 4] [--connections 32]`: what routing costs.
-// floor: the HTTP server alone. fixed: the SQL endpoint with one pool on one database and no token. routed: token, route,
-// and a session of the right tenant out of many. uncached: the same with every signature checked. Each is a process of its
-// own, so is the load; they are measured in turn within one run, and only ratios of one round are compared.
+// `npm run bench -- route [--tenants 200] [--rounds 3] [--seconds 4] [--connections 32] [--only fixed,routed] [--in folder]
+// [--profile folder]`: what routing costs. floor: the HTTP server alone. plain: one statement, one pool, one database. fixed: the SQL
+// endpoint with that pool and no token. wide: the same with as many sessions as there are tenants. routed: token, route, and a session of the right tenant out of many. Servers and load are
+// processes of their own; they are measured in turn within one run, and only ratios of one round are compared. --in keeps the
+// installation for later runs, --profile writes where the servers' processor time goes.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { measureLoad } from './route/load.ts';
+import { measureLoad, type Spread } from './route/load.ts';
 import { type BenchServer, startBenchServer } from './route/processes.ts';
+import { childrenCpuMsOf } from './route/processor-time.ts';
+import { type Measured, reportRoute } from './route/report.ts';
 import { setUpTenants } from './route/set-up.ts';
+import { askEach } from './tenants/ask.ts';
 
-const kinds = ['floor', 'fixed', 'routed', 'uncached'] as const;
-type Kind = (typeof kinds)[number];
+type Case = { servers: readonly string[]; spread: Spread };
+
+const cases: Readonly<Record<string, Case>> = {
+  floor: { servers: ['floor'], spread: 'evenly' },
+  plain: { servers: ['plain'], spread: 'evenly' },
+  fixed: { servers: ['fixed'], spread: 'evenly' },
+  wide: { servers: ['wide'], spread: 'evenly' },
+  'routed, one tenant': { servers: ['routed'], spread: 'one' },
+  routed: { servers: ['routed'], spread: 'evenly' },
+  'routed, zipf': { servers: ['routed'], spread: 'zipf' },
+  uncached: { servers: ['uncached'], spread: 'evenly' },
+  'routed, 2 processes': { servers: ['routed', 'routed second'], spread: 'evenly' },
+};
 
 export async function run(args: string[]): Promise<void> {
   const { values } = parseArgs({
@@ -21,6 +36,9 @@ export async function run(args: string[]): Promise<void> {
       rounds: { type: 'string', default: '3' },
       seconds: { type: 'string', default: '4' },
       connections: { type: 'string', default: '32' },
+      only: { type: 'string' },
+      in: { type: 'string' },
+      profile: { type: 'string' },
     },
   });
   const [tenants, rounds, seconds, connections] = [
@@ -29,74 +47,63 @@ export async function run(args: string[]): Promise<void> {
     values.seconds,
     values.connections,
   ].map(Number) as [number, number, number, number];
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'freehold-bench-'));
+  const only = values.only?.split(',');
+  const chosen = Object.keys(cases).filter((name) => only === undefined || only.includes(name));
+  const folder = values.in ?? fs.mkdtempSync(path.join(os.tmpdir(), 'freehold-bench-'));
+  fs.mkdirSync(folder, { recursive: true });
   fs.chmodSync(folder, 0o711);
   const closers: (() => Promise<void>)[] = [];
   try {
     console.log(`Making ${tenants} tenants …`);
     const house = await setUpTenants(folder, tenants);
     closers.push(house.close);
-    const servers = {} as Record<Kind, BenchServer>;
-    for (const kind of kinds) {
-      const server = await startBenchServer(kind, house.env);
+    const servers = new Map<string, BenchServer>();
+    for (const name of new Set(chosen.flatMap((each) => cases[each]?.servers ?? []))) {
+      const server = await startBenchServer(name.split(' ')[0] as string, house.env, { profile: values.profile });
       closers.push(server.stop);
-      servers[kind] = server;
+      servers.set(name, server);
     }
-    const load = (kind: Kind, forSeconds: number, warmingUp = false) =>
-      measureLoad({
-        url: servers[kind].url,
-        tokensFile: house.tokensFile,
-        seconds: forSeconds,
-        connections,
-        warmingUp,
-      });
+    const serversOf = (name: string) =>
+      (cases[name] as Case).servers.map((server) => servers.get(server) as BenchServer);
+    const load = async (name: string, forSeconds: number, warmingUp = false): Promise<number> => {
+      const urls = serversOf(name).map(({ url }) => url);
+      const rates = urls.map((url) =>
+        measureLoad({
+          url,
+          tokensFile: house.tokensFile,
+          seconds: forSeconds,
+          connections: connections / urls.length,
+          spread: (cases[name] as Case).spread,
+          warmingUp,
+        }),
+      );
+      return (await Promise.all(rates)).reduce((a, b) => a + b, 0);
+    };
+    const measure = async (name: string): Promise<Measured> => {
+      const cpuMs = () => serversOf(name).reduce((sum, server) => sum + (server.cpuMs() ?? Number.NaN), 0);
+      const before = { server: cpuMs(), postgres: childrenCpuMsOf(house.postgresPid) ?? Number.NaN };
+      const perSecond = await load(name, seconds);
+      const microsEach = 1_000 / (perSecond * seconds);
+      return {
+        perSecond,
+        serverMicros: (cpuMs() - before.server) * microsEach,
+        postgresMicros: ((childrenCpuMsOf(house.postgresPid) ?? Number.NaN) - before.postgres) * microsEach,
+      };
+    };
     // Sessions are opened and code is warm before anything counts.
-    for (const kind of kinds) await load(kind, Math.max(3, tenants / 20), true);
-    const perSecond = Object.fromEntries(kinds.map((kind) => [kind, [] as number[]])) as Record<Kind, number[]>;
-    const cpuMicros = Object.fromEntries(kinds.map((kind) => [kind, [] as number[]])) as Record<Kind, number[]>;
+    const tokens = fs.readFileSync(house.tokensFile, 'utf8').trim().split('\n');
+    for (const [name, { url }] of servers) await askEach(url, name === 'floor' ? tokens.slice(0, 1) : tokens);
+    for (const name of chosen) await load(name, 3, true);
+    const measured: Record<string, Measured[]> = Object.fromEntries(chosen.map((name) => [name, []]));
     for (let round = 0; round < rounds; round++) {
-      for (let at = 0; at < kinds.length; at++) {
-        const kind = kinds[(at + round) % kinds.length] as Kind; // nobody is always first
-        const beforeMs = servers[kind].cpuMs();
-        const rate = await load(kind, seconds);
-        perSecond[kind].push(rate);
-        const usedMs = (servers[kind].cpuMs() ?? 0) - (beforeMs ?? 0);
-        cpuMicros[kind].push((usedMs * 1000) / (rate * seconds));
+      for (let at = 0; at < chosen.length; at++) {
+        const name = chosen[(at + round) % chosen.length] as string; // nobody is always first
+        measured[name]?.push(await measure(name));
       }
     }
-    report(perSecond, cpuMicros, { tenants, rounds, seconds, connections });
+    reportRoute(measured, { tenants, rounds, seconds, connections });
   } finally {
     for (const close of closers.reverse()) await close();
-    fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    if (values.in === undefined) fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
-}
-
-function report(
-  perSecond: Record<Kind, number[]>,
-  cpuMicros: Record<Kind, number[]>,
-  settings: Record<string, number>,
-): void {
-  console.log(
-    `\n${Object.entries(settings)
-      .map(([name, value]) => `${name} ${value}`)
-      .join(', ')}; requests per second in each round`,
-  );
-  console.table(Object.fromEntries(kinds.map((kind) => [kind, perSecond[kind].map(Math.round)])));
-  console.log('Processor time of the server process for each request, in µs, in each round');
-  console.table(Object.fromEntries(kinds.map((kind) => [kind, cpuMicros[kind].map(Math.round)])));
-  const pairs: [Kind, Kind, string][] = [
-    ['routed', 'fixed', '≥ 0.85'],
-    ['uncached', 'fixed', ''],
-    ['uncached', 'routed', ''],
-    ['fixed', 'floor', ''],
-    ['routed', 'floor', ''],
-  ];
-  const rows = pairs.map(([a, b, target]) => {
-    const ratios = perSecond[a].map((value, round) => value / (perSecond[b][round] as number)).sort((x, y) => x - y);
-    const [min, median, max] = [ratios[0], ratios[Math.floor(ratios.length / 2)], ratios.at(-1)].map((ratio) =>
-      (ratio ?? 0).toFixed(2),
-    );
-    return { ratio: `${a} / ${b}`, min, median, max, target };
-  });
-  console.table(rows);
 }

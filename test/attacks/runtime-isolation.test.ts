@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newId } from '../../catalog/ids.ts';
 import type { RouteRow } from '../../catalog/routes.ts';
-import { routeOf } from '../../tenant-runtime/route.ts';
+import { createRouteReader } from '../../tenant-runtime/route.ts';
 import {
   call,
   createRuntimeFixture,
@@ -193,6 +193,7 @@ test('N04 no two databases, logins or generations share a key', () => {
     row({ ...base, database_id: newId('database') }),
     row({ ...base, generation: 111 }),
   ];
+  const routeOf = createRouteReader();
   const keys = rows.flatMap((one) => Object.values(routeOf(one).database?.logins ?? {}).map((login) => login.poolKey));
   // app_a and app_b of one generation share their read-only login, and nothing else.
   expect(new Set(keys).size).toBe(keys.length - 1);

@@ -1,22 +1,30 @@
 // Owns the server processes of the bench: started with their kind, they print their address as the first line.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { cpuMsOf } from './processor-time.ts';
 
 export type BenchServer = {
   url: string;
-  /** Processor time it has used, where the system tells (Linux): other load on the machine hardly changes it. */
+  /** Processor time it has used, where the system tells. */
   cpuMs(): number | undefined;
   stop(): Promise<void>;
 };
 
-/** Linux counts processor time in hundredths of a second. */
-const tickMs = 10;
+export type ServerOptions = {
+  /** A folder for a profile of its processor time, written when it stops. */
+  profile?: string | undefined;
+};
 
-export async function startBenchServer(kind: string, env: Record<string, string>): Promise<BenchServer> {
-  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'server.ts'), kind], {
+export async function startBenchServer(
+  kind: string,
+  env: Record<string, string>,
+  { profile }: ServerOptions = {},
+): Promise<BenchServer> {
+  const flags =
+    profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`, `--cpu-prof-name=${kind}.cpuprofile`];
+  const child = spawn(process.execPath, [...flags, path.join(import.meta.dirname, 'server.ts'), kind], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -25,16 +33,11 @@ export async function startBenchServer(kind: string, env: Record<string, string>
   if (first === undefined) throw new Error(`the ${kind} server of the bench did not start`);
   return {
     url: String(first[0]),
-    cpuMs() {
-      const file = `/proc/${child.pid}/stat`;
-      if (!fs.existsSync(file)) return undefined;
-      const fields = fs.readFileSync(file, 'utf8').split(') ')[1]?.split(' ') ?? [];
-      return (Number(fields[11]) + Number(fields[12])) * tickMs; // utime and stime
-    },
+    cpuMs: () => cpuMsOf(child.pid ?? 0),
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const exited = once(child, 'exit');
-      child.kill('SIGKILL');
+      child.kill('SIGTERM'); // it has nothing to save but its profile
       await exited;
     },
   };

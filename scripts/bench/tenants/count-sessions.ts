@@ -2,7 +2,12 @@
 import type { PostgresAddress } from '../../../platform/postgres/address.ts';
 import { openSession } from '../../../platform/postgres/session.ts';
 
-export type SessionCount = { most(): number; reset(): void; close(): Promise<void> };
+export type SessionCount = {
+  most(): number;
+  /** Counts anew from what is there. */
+  reset(): Promise<void>;
+  close(): Promise<void>;
+};
 
 const everyMs = 5;
 
@@ -10,19 +15,24 @@ export async function countSessions(server: PostgresAddress): Promise<SessionCou
   const session = await openSession(server, { applicationName: 'bench-count' });
   let most = 0;
   let going = true;
+  const count = async (): Promise<number> => {
+    const { rows } = await session.query<{ n: number }>(
+      `select count(*)::int as n from pg_stat_activity where usename ~ '^t_.*_(app_a|app_b|ro)$'`,
+    );
+    return rows[0]?.n ?? 0;
+  };
   const counting = (async () => {
     while (going) {
-      const { rows } = await session.query<{ n: number }>(
-        `select count(*)::int as n from pg_stat_activity where usename ~ '^t_.*_(app_a|app_b|ro)$'`,
-      );
-      most = Math.max(most, rows[0]?.n ?? 0);
+      const now = await count();
+      most = Math.max(most, now);
       await new Promise((resolve) => setTimeout(resolve, everyMs));
     }
   })();
   return {
     most: () => most,
-    reset: () => {
-      most = 0;
+    async reset() {
+      most = 0; // what is being counted now is as recent
+      most = await count();
     },
     close: async () => {
       going = false;
