@@ -152,6 +152,21 @@ export const fleetFaults = {
     check: 'The message names the statement.',
     who: 'dba',
   },
+  clone_source_in_use: {
+    kind: 'conflict',
+    title: 'The database cannot be copied while it is in use',
+    cause:
+      'PostgreSQL copies a database only while nobody is in it, and lets nobody in meanwhile. An active tenant is copied when it has no session and only where that takes a moment.',
+    check: 'Suspend the tenant for the dry run (`freehold tenants suspend <slug>`), or try again when nobody uses it.',
+    who: 'dba',
+  },
+  clone_too_large: {
+    kind: 'conflict',
+    title: 'The database is larger than a copy may be',
+    cause: 'The copy lies on the cluster of its source beside all other tenants, and a migration may double it.',
+    check: 'See that the cluster has room for it twice, then allow it with `--clone-max <bytes>`.',
+    who: 'dba',
+  },
   migration_failed: {
     kind: 'conflict',
     title: 'A migration failed in a database',

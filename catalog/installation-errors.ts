@@ -111,6 +111,13 @@ export const installationFaults = {
     check: 'Look at the queue server. Operations that were accepted are kept in the catalog and go on when it is back.',
     who: 'operator',
   },
+  cluster_outdated: {
+    kind: 'conflict',
+    title: 'The cluster was prepared by an older Freehold',
+    cause: 'The provisioning functions on the cluster lack one that this version needs.',
+    check: 'Run `freehold clusters upgrade <cluster> --superuser-url -`; nobody who is connected notices.',
+    who: 'operator',
+  },
   migration_invalid: {
     kind: 'invalid',
     title: 'A migration file cannot be used',

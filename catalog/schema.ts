@@ -101,6 +101,8 @@ export type DatabasesTable = {
   dropped_at: NullableTimestamp;
   /** Of a scratch database: until when somebody uses it. */
   scratch_until: NullableTimestamp;
+  /** Of a scratch database that holds a tenant's data: the database that it is a copy of. */
+  clone_of: Generated<DatabaseId | null>;
 };
 
 export type DatabaseSecretsTable = { database_id: DatabaseId; login: Login; sealed: string; created_at: Timestamp };

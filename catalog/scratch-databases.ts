@@ -4,12 +4,14 @@ import { insertDatabase, type NewDatabase } from './databases.ts';
 import type { ClusterId, DatabaseId } from './ids.ts';
 import type { CatalogDb, CatalogTx } from './open-catalog.ts';
 
-type NewScratch = Pick<NewDatabase, 'id' | 'clusterId' | 'secrets'>;
+type NewScratch = Pick<NewDatabase, 'id' | 'clusterId' | 'secrets'> & { cloneOf: DatabaseId | null };
 
 /** The slot of the cluster is the caller's business. */
 export async function insertScratch(tx: CatalogTx, scratch: NewScratch, leaseMs: number): Promise<void> {
   await insertDatabase(tx, { ...scratch, tenantId: null, state: 'creating' });
   await extendScratch(tx, scratch.id, leaseMs);
+  if (scratch.cloneOf === null) return;
+  await tx.updateTable('databases').set({ clone_of: scratch.cloneOf }).where('id', '=', scratch.id).execute();
 }
 
 export async function extendScratch(db: CatalogDb | CatalogTx, id: DatabaseId, leaseMs: number): Promise<void> {

@@ -36,6 +36,7 @@ import { rolloutsOf, targetGroupsOf } from './client/rollouts.ts';
 
 export { ApiProblem } from '../platform/http/json-client.ts';
 export type {
+  DryRun,
   DryRunLineView,
   FleetDriftLine,
   FleetQuery,

@@ -3,23 +3,25 @@
 import type { ClusterId, DatabaseId } from '../../catalog/ids.ts';
 import { type Login, namesOf } from '../../catalog/names.ts';
 import type { Blocker } from '../../catalog/rollout-policy.ts';
-import { isUniqueViolation, PostgresError } from '../../platform/postgres/errors.ts';
 import type { Session } from '../../platform/postgres/session.ts';
 import { createSessionPool, type SessionPool } from '../../platform/postgres/session-pool.ts';
 import { asFaults, notOurs, notWhole } from './cluster-faults.ts';
 import { type ClusterInventory, readInventory } from './cluster-inventory.ts';
 import { type ClusterMarks, createClusterMarks, type MarkSealer } from './cluster-marks.ts';
-import { rolesOf, templateDatabase } from './cluster-names.ts';
+import { rolesOf } from './cluster-names.ts';
 import { type ClusterAddress, type IdleSessionsOf, openClusterSession } from './cluster-slots.ts';
 import { dropOwnedElsewhere } from './drop-owned-elsewhere.ts';
+import { endSessions, terminate } from './end-sessions.ts';
 import { lookAnyway } from './look-anyway.ts';
 import { lookForBlockers } from './look-for-blockers.ts';
+import { type CopyOptions, copyDatabase, createUnlessThere, type SourceLook } from './make-database.ts';
 import { type LocksAtBarrier, locksAtBarrier } from './rehearse-file.ts';
 import { retryOnBusyCatalog } from './retry-on-busy-catalog.ts';
 import { busyFor, endOverdue, type OverdueLimits, type OverdueSession, sessionsByName } from './tenant-sessions.ts';
 import { textArray } from './text-array.ts';
 
 export type { ClusterInventory } from './cluster-inventory.ts';
+export type { SourceLook } from './make-database.ts';
 
 export type DatabaseLimits = { loginConnectionsMax: number; tempFileKibMax: number; statementTimeoutMs: number };
 
@@ -36,6 +38,13 @@ export interface ClusterAdmin {
   probeDatabase(id: DatabaseId): Promise<DatabaseProbe>;
   /** From the cluster's template, closed, rights set, marked. The roles must be there. */
   createDatabase(id: DatabaseId): Promise<void>;
+  /** Before it is copied. @throws Fault cluster_outdated */
+  lookAtSource(id: DatabaseId): Promise<SourceLook>;
+  /**
+   * As createDatabase, with everything that is in another one. Its roles must be there, and nothing else.
+   * @throws Fault clone_source_in_use | cluster_outdated
+   */
+  cloneDatabase(id: DatabaseId, source: DatabaseId, options: CopyOptions): Promise<void>;
   openDatabase(id: DatabaseId): Promise<void>;
   /** Closes, terminates, counts what is left after at most `fenceWaitMs`. */
   fenceDatabase(id: DatabaseId): Promise<{ terminated: number; left: number }>;
@@ -114,8 +123,6 @@ const sessionsPerClusterMax = 8;
 const sessionsMax = 64;
 /** What the catalog calls done must survive a crash of the cluster, whatever the default there is. */
 const durable = { synchronous_commit: 'on' };
-const fenceWaitMs = 5_000;
-const fencePauseMs = 20;
 
 type AdminDeps = {
   pool: SessionPool;
@@ -180,6 +187,17 @@ function createClusterAdmin({ pool, clusterId, marks, log, openIn, openUncounted
         if (before === 'absent') await asOwner(session, id, () => createUnlessThere(session, id));
         await call(session, 'finish_database($1, $2::text[])', keyOf(id));
       }),
+    lookAtSource: (id) =>
+      use(async (session) => {
+        const sql = 'select open, sessions, bytes::float8 as bytes from freehold.look_at_source($1, $2::text[])';
+        return (await session.query<SourceLook>(sql, keyOf(id))).rows[0] as SourceLook;
+      }),
+    cloneDatabase: (id, source, options) =>
+      use(async (session) => {
+        await call(session, 'lend_source($1, $2::text[], $3, $4::text[])', [...keyOf(id), ...keyOf(source)]);
+        await asOwner(session, id, () => copyDatabase(session, id, source, options));
+        await call(session, 'finish_database($1, $2::text[])', keyOf(id));
+      }),
     openDatabase: (id) =>
       use(async (session) => void (await call(session, 'set_open($1, $2::text[], true)', keyOf(id)))),
     fenceDatabase: (id) =>
@@ -188,18 +206,11 @@ function createClusterAdmin({ pool, clusterId, marks, log, openIn, openUncounted
         if (state === 'foreign') throw notOurs(id, 'database');
         if (state === 'absent') return { terminated: 0, left: 0 };
         if (state !== 'invalid') await call(session, 'set_open($1, $2::text[], false)', keyOf(id));
-        const ended = await endSessions(session, id, keyOf(id));
+        const ended = await endSessions(session, keyOf(id));
         if (ended.left > 0) log.warn({ databaseId: id, left: ended.left }, 'sessions left after fencing');
         return ended;
       }),
-    terminateSessions: (id) =>
-      use(async (session) => {
-        const { rows } = await session.query<{ ended: number }>(
-          'select freehold.terminate_sessions($1, $2::text[]) as ended',
-          keyOf(id),
-        );
-        return rows[0]?.ended ?? 0;
-      }),
+    terminateSessions: (id) => use((session) => terminate(session, keyOf(id))),
     blockersOf: (id, pid) => use((session) => lookForBlockers(session, namesOf(id).database, pid)),
     locksAtBarrier: (id) => use((session) => locksAtBarrier(session, namesOf(id).database)),
     setLimits: (id, limits) =>
@@ -217,7 +228,7 @@ function createClusterAdmin({ pool, clusterId, marks, log, openIn, openUncounted
         if (state === 'foreign') throw notOurs(id, 'database');
         if (state !== 'invalid') {
           await call(session, 'set_open($1, $2::text[], false)', keyOf(id));
-          await endSessions(session, id, keyOf(id));
+          await endSessions(session, keyOf(id));
         }
         await asOwner(session, id, async () => {
           await session.query(`drop database if exists ${namesOf(id).database}`);
@@ -246,48 +257,3 @@ const databaseSql = `select r.rolname as owner, d.datallowconn as open, d.datcon
   from pg_database d join pg_roles r on r.oid = d.datdba where d.datname = $1`;
 const pingSql = `select current_setting('server_version_num')::int as version,
   (select coalesce(sum(numbackends), 0)::int from pg_stat_database) as sessions`;
-
-/**
- * WAL_LOG copies through the write-ahead log: 25 ms against 57 ms for FILE_COPY, and no forced checkpoint that every
- * tenant of the server would feel (LIMITS.md, 1). Its cost comes with the next checkpoint; a template of 8 MB is small.
- */
-async function createUnlessThere(session: Session, id: DatabaseId): Promise<void> {
-  const { database, owner } = namesOf(id);
-  try {
-    await session.query(
-      `create database ${database} template ${templateDatabase} owner ${owner} allow_connections false strategy wal_log`,
-    );
-  } catch (error) {
-    // Two at once: the loser sees a duplicate key, not "already exists" (P05). Whose it is, finish_database checks.
-    const lost =
-      isUniqueViolation(error, 'pg_database_datname_index') ||
-      (error instanceof PostgresError && /^(42P04|42710)$/.test(error.sqlstate));
-    if (!lost) throw error;
-  }
-}
-
-async function endSessions(
-  session: Session,
-  id: DatabaseId,
-  key: [string, string],
-): Promise<{ terminated: number; left: number }> {
-  const deadline = performance.now() + fenceWaitMs;
-  const { rows } = await session.query<{ ended: number }>(
-    'select freehold.terminate_sessions($1, $2::text[]) as ended',
-    key,
-  );
-  const terminated = rows[0]?.ended ?? 0;
-  for (;;) {
-    const counted = await session.query<{ left: number }>('select freehold.count_sessions($1) as left', [
-      namesOf(id).database,
-    ]);
-    const left = counted.rows[0]?.left ?? 0;
-    if (left === 0 || performance.now() > deadline) return { terminated, left };
-    await new Promise((resolve) => setTimeout(resolve, fencePauseMs));
-    await call(session, key);
-  }
-}
-
-async function call(session: Session, key: [string, string]): Promise<void> {
-  await session.query('select freehold.terminate_sessions($1, $2::text[])', key);
-}

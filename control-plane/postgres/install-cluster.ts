@@ -230,7 +230,8 @@ async function transaction(session: Session, sql: string): Promise<void> {
 
 /** All of the schema freehold of the admin database, in the order of its making. */
 function functionsSql(): string {
-  return ['provisioning.sql', 'removal.sql', 'inspection.sql', 'sessions.sql', 'pooler.sql'].map(readSql).join('');
+  const names = ['provisioning.sql', 'removal.sql', 'clones.sql', 'inspection.sql', 'sessions.sql', 'pooler.sql'];
+  return names.map(readSql).join('');
 }
 
 /** Read once: what this process installs and what it compares with is one version, also while files are being replaced. */

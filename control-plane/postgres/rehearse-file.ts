@@ -7,10 +7,14 @@ import { laneHash } from '../migration-files/lane-hash.ts';
 import type { Lane, MigrationFile } from '../migration-files/migration-file.ts';
 import { type ClusterAddress, openClusterSession } from './cluster-slots.ts';
 import type { MigrateOptions, MigrateOutcome } from './migrate-and-tell.ts';
+import { lookAtRelations, type RelationSize, type RelationsLook, rewrittenSince } from './relations-look.ts';
 
-export type HeldLock = { relation: string; mode: string };
-/** `locks`: the strongest on each relation that was there before; null where the file does not run as one transaction. */
-export type Rehearsal = { durationMs: number; locks: HeldLock[] | null };
+export type HeldLock = RelationSize & { mode: string };
+/**
+ * `locks`: the strongest on each relation that was there before; null where the file does not run as one transaction.
+ * `rewritten`: tables of which every row was written again. Sizes are those before the file.
+ */
+export type Rehearsal = { durationMs: number; locks: HeldLock[] | null; rewritten: RelationSize[] };
 /** What the backend that waits at the barrier holds, by oid; undefined while nobody waits there. */
 export type LocksAtBarrier = () => Promise<{ oid: string; mode: string }[] | undefined>;
 
@@ -28,28 +32,39 @@ export const barrierId = 72_418;
 /** @throws what the migrator throws */
 export async function rehearseFile(deps: RehearsalDeps, target: Lane, options: MigrateOptions): Promise<Rehearsal> {
   const file = target.files.at(-1) as MigrationFile;
-  if (!file.up.transaction || file.program !== null) {
-    const { durationMs } = await deps.migrate(target, options);
-    return { durationMs, locks: null };
-  }
   const parameters = { role: deps.owner };
   const session = await openClusterSession(await deps.address(), { applicationName: 'freehold-rehearsal', parameters });
   try {
-    await session.script('create table if not exists freehold.rehearsal (at timestamptz); truncate freehold.rehearsal');
-    await session.query(`select pg_catalog.pg_advisory_lock(${barrierId})`);
-    const running = { ended: false };
-    const migration = deps.migrate(withBarrier(target, file), options).finally(() => {
-      running.ended = true;
-    });
-    migration.catch(() => {}); // awaited below
-    const held = await atBarrier(deps.locks, running);
-    const locks = held === undefined ? [] : await named(session, held);
-    await session.query(`select pg_catalog.pg_advisory_unlock(${barrierId})`);
-    await migration;
-    return { durationMs: await tookMs(session), locks };
+    const before = await lookAtRelations(session);
+    const isOneTransaction = file.up.transaction && file.program === null;
+    const ran = isOneTransaction
+      ? await runToBarrier(deps, session, before, target, options)
+      : { durationMs: (await deps.migrate(target, options)).durationMs, locks: null };
+    return { ...ran, rewritten: await rewrittenSince(session, before) };
   } finally {
     await session.close();
   }
+}
+
+async function runToBarrier(
+  deps: RehearsalDeps,
+  session: Session,
+  before: RelationsLook,
+  target: Lane,
+  options: MigrateOptions,
+): Promise<Omit<Rehearsal, 'rewritten'>> {
+  await session.script('create table if not exists freehold.rehearsal (at timestamptz); truncate freehold.rehearsal');
+  await session.query(`select pg_catalog.pg_advisory_lock(${barrierId})`);
+  const running = { ended: false };
+  const stopped = withBarrier(target, target.files.at(-1) as MigrationFile);
+  const migration = deps.migrate(stopped, options).finally(() => {
+    running.ended = true;
+  });
+  migration.catch(() => {}); // awaited below
+  const held = await atBarrier(deps.locks, running);
+  await session.query(`select pg_catalog.pg_advisory_unlock(${barrierId})`);
+  await migration;
+  return { durationMs: await tookMs(session), locks: named(held ?? [], before) };
 }
 
 /**
@@ -86,17 +101,17 @@ const modes = [
   'AccessExclusiveLock',
 ];
 
-/** What the file itself has made is not seen from here, and nobody waits for it. */
-async function named(session: Session, held: readonly { oid: string; mode: string }[]): Promise<HeldLock[]> {
+/** What the file itself has made was not there before, and nobody waits for it. */
+function named(held: readonly { oid: string; mode: string }[], before: RelationsLook): HeldLock[] {
   const strongest = new Map<string, number>();
   for (const { oid, mode } of held) strongest.set(oid, Math.max(strongest.get(oid) ?? 0, modes.indexOf(mode)));
-  const { rows } = await session.query<{ oid: string; relation: string }>(
-    `select c.oid::text as oid, format('%I.%I', n.nspname, c.relname) as relation
-     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-     where c.oid::text = any (string_to_array($1, ',')) and n.nspname not in ('pg_catalog', 'pg_toast', 'freehold') order by 2`,
-    [[...strongest.keys()].join(',')],
-  );
-  return rows.map(({ oid, relation }) => ({ relation, mode: modes[strongest.get(oid) ?? 0] as string }));
+  return [...strongest]
+    .flatMap(([oid, mode]) => {
+      const of = before.get(oid);
+      if (of === undefined) return [];
+      return [{ relation: of.relation, mode: modes[mode] as string, bytes: of.bytes, rows: of.rows }];
+    })
+    .sort((a, b) => (a.relation < b.relation ? -1 : 1));
 }
 
 async function tookMs(session: Session): Promise<number> {

@@ -53,8 +53,18 @@ export interface TenantDatabases {
     statement: string,
     options: Omit<MigrateOptions, 'run'>,
   ): Promise<MigrateOutcome>;
-  /** The last file of `target` in a scratch database that has the ones before it. @throws DatabaseMigrationFailed */
-  rehearse(id: DatabaseId, target: Lane, options: MigrateOptions, locks: LocksAtBarrier): Promise<Rehearsal>;
+  /**
+   * The last file of `target` in a scratch database that has the ones before it.
+   * @param source whose owner everything belongs to, where it is a copy
+   * @throws DatabaseMigrationFailed
+   */
+  rehearse(
+    id: DatabaseId,
+    target: Lane,
+    options: MigrateOptions,
+    locks: LocksAtBarrier,
+    source?: DatabaseId,
+  ): Promise<Rehearsal>;
   /** As the owner, each by itself. @throws Fault migration_at_work */
   repair(id: DatabaseId, statements: readonly string[]): Promise<RepairOutcome[]>;
   /** Only where it is unclaimed or already this tenant's, else Fault identity_mismatch. */
@@ -99,11 +109,11 @@ export function createTenantDatabases(deps: TenantDatabasesDeps): TenantDatabase
    * A rollout comes to a database once: its session is not kept, so that it does not take the place of those that wait for a
    * claim, and needs neither SET ROLE nor a reset. One that is there already is used: the login may have three.
    */
-  const asOwnerOnce = async <T>(id: DatabaseId, act: (session: Session) => Promise<T>): Promise<T> => {
+  const asOwnerOnce = async <T>(id: DatabaseId, owner: string, act: (session: Session) => Promise<T>): Promise<T> => {
     if (pool.stats().byKey(id).open > 0) return asOwner(id, act);
     const session = await openClusterSession(await addressOf(id, 'mig'), {
       applicationName: 'freehold-tenant-admin',
-      parameters: { ...durable, role: namesOf(id).owner },
+      parameters: { ...durable, role: owner },
     });
     try {
       return await act(session);
@@ -112,11 +122,11 @@ export function createTenantDatabases(deps: TenantDatabasesDeps): TenantDatabase
     }
   };
 
-  const migrating = (id: DatabaseId) => ({
-    asOwner: <T>(act: (session: Session) => Promise<T>) => asOwnerOnce(id, act),
+  const migrating = (id: DatabaseId, { owner }: { owner: string } = namesOf(id)) => ({
+    asOwner: <T>(act: (session: Session) => Promise<T>) => asOwnerOnce(id, owner, act),
     readOnlyAddress: () => addressOf(id, 'ro'),
     look: deps.lookForBlockers?.(id),
-    owner: namesOf(id).owner,
+    owner,
     bookkeeping,
   });
 
@@ -134,13 +144,10 @@ export function createTenantDatabases(deps: TenantDatabasesDeps): TenantDatabase
     migrate: (id, target, options) => migrateAndTell(migrating(id), target, options),
     standOf: (id, run) => asOwnerOnce(id, (session) => readStand(session, run, bookkeeping)),
     execOnce: (id, run, statement, options) => execAndTell(migrating(id), statement, { ...options, run }),
-    rehearse(id, target, options, locks) {
-      const migrate = (lane: Lane, with_: MigrateOptions) => migrateAndTell(migrating(id), lane, with_);
-      return rehearseFile(
-        { address: () => addressOf(id, 'mig'), owner: namesOf(id).owner, migrate, locks },
-        target,
-        options,
-      );
+    rehearse(id, target, options, locks, source = id) {
+      const { owner } = namesOf(source);
+      const migrate = (lane: Lane, with_: MigrateOptions) => migrateAndTell(migrating(id, { owner }), lane, with_);
+      return rehearseFile({ address: () => addressOf(id, 'mig'), owner, migrate, locks }, target, options);
     },
     repair: (id, statements) => asOwner(id, (session) => runRepairs(session, statements)),
     stampIdentity: (id, tenantId) => {

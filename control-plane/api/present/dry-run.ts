@@ -14,19 +14,31 @@ const beginLine = z.object({
   version: z.string(),
   starts: z.array(z.object({ ...start, databases: z.int(), tenants: z.array(z.string()) })),
   there: z.int().openapi({ description: 'Selected databases that are at the release already.' }),
+  clone: z
+    .object({ tenant_id: z.string(), slug: z.string(), bytes: z.number() })
+    .nullable()
+    .openapi({ description: 'Whose database is copied for it.' }),
 });
+const size = {
+  relation: z.string(),
+  bytes: z.number().openapi({ description: 'With indexes and TOAST, before the file.' }),
+  rows: z.number().nullable().openapi({ description: 'As the server estimates; null where it has never counted.' }),
+};
 const fileLine = z.object({
   type: z.literal('file'),
   ...start,
   name: z.string(),
-  duration_ms: z.int().openapi({ description: 'On tables without rows.' }),
+  duration_ms: z.int().openapi({ description: 'On tables without rows, but for a copy.' }),
   locks: z
-    .array(z.object({ relation: z.string(), mode: z.string() }))
+    .array(z.object({ ...size, mode: z.string() }))
     .nullable()
     .openapi({
       description:
         'The strongest lock on each relation that was there before, held to the end of the transaction. Null: the file does not run as one transaction, so nobody could look.',
     }),
+  rewritten: z.array(z.object(size)).openapi({
+    description: 'Tables of which the file has written every row again: it takes as long as they are large.',
+  }),
 });
 const passedLine = z.object({ type: z.literal('passed'), ...start });
 const failedLine = z.object({
@@ -57,18 +69,19 @@ export async function* presentDryRun(
 ): AsyncGenerator<DryRunLineView> {
   const startedAtMs = performance.now();
   const counts = { passed: 0, failed: 0 };
-  const { release, starts, there } = plan;
+  const { release, starts, there, clone } = plan;
   const shown = starts.map((each) => ({
     ...presentStart(each),
     databases: each.tenants.length,
     tenants: each.tenants.slice(0, tenantsShown),
   }));
-  yield { type: 'begin', release: release.name, version: release.version, starts: shown, there };
+  const copied = clone === undefined ? null : { tenant_id: clone.tenantId, slug: clone.slug, bytes: clone.bytes };
+  yield { type: 'begin', release: release.name, version: release.version, starts: shown, there, clone: copied };
   for await (const line of lines) {
     const of = presentStart(line.start);
     if ('file' in line) {
-      const { name, durationMs, locks } = line.file;
-      yield { type: 'file', ...of, name, duration_ms: Math.round(durationMs), locks };
+      const { name, durationMs, locks, rewritten } = line.file;
+      yield { type: 'file', ...of, name, duration_ms: Math.round(durationMs), locks, rewritten };
     } else if ('failed' in line) {
       counts.failed++;
       yield { type: 'failed', ...of, ...line.failed };

@@ -12,7 +12,7 @@ import { addPolicyOptions, type PolicyFlags, policyOf } from '../policy-options.
 import { checkReportFiles, type ReportFlags, writeReports } from '../rollout-reports.ts';
 import { addSelectionOptions, type SelectionFlags, selectionOf } from '../selection-options.ts';
 import { reportRollout, watchRollout } from '../watch-rollout.ts';
-import { dryRun } from './fleet-dry-run.ts';
+import { addCloneOptions, type CloneFlags, dryRun } from './fleet-dry-run.ts';
 
 type PlanFlags = SelectionFlags & PolicyFlags & { lane: 'core' | 'tenant'; to: string; sql?: boolean };
 type RunFlags = PlanFlags & ReportFlags & { yes?: boolean; wait?: boolean; timeout?: number; file?: string };
@@ -34,13 +34,11 @@ export function addFleetMigrate(fleet: Command, io: Io): void {
     .description(
       'Plans, asks, begins a rollout on the server and follows it. Ctrl-C leaves it running there.\nWith --json each event is one line of JSON on stdout.',
     );
-  addRun(addTarget(migrate, 'latest'))
-    .option('--dry-run', 'try it in scratch databases and begin nothing: see `fleet dry-run`')
-    .action(
-      action(io, (cli, flags: RunFlags & { dryRun?: boolean }) =>
-        flags.dryRun === true ? dryRun(cli, flags) : run(cli, 'migrate', flags),
-      ),
-    );
+  const tried = addRun(addTarget(migrate, 'latest')).option(
+    '--dry-run',
+    'try it in scratch databases and begin nothing: see `fleet dry-run`',
+  );
+  addCloneOptions(tried).action(action(io, tryOrRun));
   const rollback = fleet
     .command('rollback')
     .summary('take databases back to an older release')
@@ -57,6 +55,12 @@ export function addFleetMigrate(fleet: Command, io: Io): void {
     .argument('[statement]', 'in quotes')
     .option('--file <file>', 'read the statement from a file; - is stdin');
   addRun(addPolicyOptions(addSelectionOptions(exec))).action(action(io, runExec));
+}
+
+async function tryOrRun(cli: Cli, flags: RunFlags & CloneFlags & { dryRun?: boolean }): Promise<void> {
+  if (flags.dryRun === true) return await dryRun(cli, flags);
+  if (flags.cloneTenant !== undefined) throw new CliError('--clone-tenant is for a dry run: add --dry-run.');
+  await run(cli, 'migrate', flags);
 }
 
 function addTarget(command: Command, otherwise?: string): Command {

@@ -10,6 +10,7 @@ import type { TenantDatabases } from '../../postgres/tenant-database.ts';
 import { createScratchDatabases, type ScratchDeps } from '../scratch/scratch-databases.ts';
 import { type DryRunLine, type DryRunPlan, dryRun } from './dry-run.ts';
 import { createGoldenSchemas } from './golden-schemas.ts';
+import { type CloneWish, planClone } from './plan-clone.ts';
 import { type RepairLine, repairDrift } from './repair-drift.ts';
 import { type QueryLine, runFleetQuery } from './run-fleet-query.ts';
 import { type DriftLine, sweepDrift } from './sweep-drift.ts';
@@ -22,6 +23,8 @@ export type FleetLook = {
   ): AsyncGenerator<QueryLine>;
   /** Each looked at and judged; the answers are stored. */
   drift(databases: readonly KnownDatabase[], options: SweepOptions): AsyncGenerator<DriftLine>;
+  /** See plan-clone.ts for what it is refused for. */
+  planClone(wish: CloneWish): Promise<DryRunPlan>;
   /** Of a release, in scratch databases. */
   dryRun(plan: DryRunPlan, signal: AbortSignal): AsyncGenerator<DryRunLine>;
   repair(databases: readonly KnownDatabase[], caller: Caller, options: SweepOptions): AsyncGenerator<RepairLine>;
@@ -48,6 +51,7 @@ export function createFleetLook(deps: FleetLookDeps): FleetLook {
     query: (whom, statement, options) =>
       runFleetQuery((id, what, limits) => readOnce(addressOf, id, what, limits), whom, statement, options),
     drift: (whom, options) => sweepDrift(drift, whom, options),
+    planClone: (wish) => planClone({ catalog, clusters, databases }, wish),
     dryRun: (plan, signal) => dryRun({ catalog, clusters, databases, scratch }, plan, signal),
     repair: (whom, caller, options) => repairDrift(drift, whom, caller, options),
   };

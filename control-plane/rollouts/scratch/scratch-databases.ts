@@ -1,5 +1,5 @@
 // Owns databases that are made to be looked at and dropped: with roles and passwords of their own, as no tenant's, at the files that
-// are asked for. The row comes first and its lease is moved ahead while somebody uses it; the end is the drop-database operation that
+// are asked for, or with everything that a tenant's database holds. The row comes first and its lease is moved ahead while somebody uses it; the end is the drop-database operation that
 // every database has. So a process that dies in the middle leaves a row that orphan-databases finds, and nothing else.
 import { systemCaller } from '../../../catalog/caller.ts';
 import { catalogFault } from '../../../catalog/errors.ts';
@@ -28,12 +28,18 @@ export type ScratchDeps = {
   readonly log: Log;
 };
 
+type Use<T> = (id: DatabaseId, cluster: ClusterId) => Promise<T>;
+/** `timeoutMs`: see CopyOptions. */
+export type CloneSource = { databaseId: DatabaseId; clusterId: ClusterId; bytes: number; timeoutMs: number | null };
+
 export type ScratchDatabases = {
   /** @throws Fault no_capacity; what `use` throws. It is dropped afterwards in every case. */
-  with<T>(
-    wanted: { serverMajor: number; lanes: readonly Lane[]; purpose: string },
-    use: (id: DatabaseId, cluster: ClusterId) => Promise<T>,
-  ): Promise<T>;
+  with<T>(wanted: { serverMajor: number; lanes: readonly Lane[]; purpose: string }, use: Use<T>): Promise<T>;
+  /**
+   * A copy of a tenant's database, beside it: nobody's login but its own gets in, and what is in it belongs to the owner of the source.
+   * @throws Fault no_capacity | clone_source_in_use | cluster_outdated; what `use` throws. It is dropped afterwards in every case.
+   */
+  withClone<T>(source: CloneSource, purpose: string, use: Use<T>, signal?: AbortSignal): Promise<T>;
 };
 
 /** Longer than any pause of a healthy process; what one that died has left is dropped after it. */
@@ -41,49 +47,75 @@ const leaseMs = 60_000;
 const renewEveryMs = leaseMs / 4;
 
 export function createScratchDatabases(deps: ScratchDeps): ScratchDatabases {
-  const { catalog, clusters, databases, log } = deps;
   return {
     async with({ serverMajor, lanes, purpose }, use) {
-      const { id, clusterId, secrets } = await reserve(deps, serverMajor);
-      const timer = setInterval(
-        () =>
-          void extendScratch(catalog, id, leaseMs).catch((err: unknown) =>
-            log.warn({ err, database_id: id }, 'the lease of a scratch database could not be renewed'),
-          ),
-        renewEveryMs,
-      );
-      try {
-        const admin = clusters.of(clusterId);
-        await admin.makeRoles(id, verifiersOf(deps.sealer, id, secrets), stockLimits);
+      const clusterId = await clusterForScratch(deps.catalog, serverMajor);
+      if (clusterId === undefined)
+        throw catalogFault(
+          'no_capacity',
+          `No healthy cluster of PostgreSQL ${serverMajor} has room for a scratch database.`,
+        );
+      const make = async (id: DatabaseId) => {
+        const admin = deps.clusters.of(clusterId);
         await admin.createDatabase(id);
         await admin.openDatabase(id);
-        log.info({ database_id: id, cluster_id: clusterId, purpose }, 'scratch database made');
-        await databases.applyLanes(id, lanes);
-        return await use(id, clusterId);
-      } finally {
-        clearInterval(timer);
-        await drop(deps, id, clusterId, purpose);
-      }
+        await deps.databases.applyLanes(id, lanes);
+      };
+      return hold(deps, { clusterId, cloneOf: null, purpose }, make, use);
+    },
+    withClone(source, purpose, use, signal) {
+      const { clusterId, databaseId, bytes, timeoutMs } = source;
+      const make = async (id: DatabaseId) => {
+        const admin = deps.clusters.of(clusterId);
+        // Its last session may be ours.
+        await deps.databases.forget(databaseId);
+        await admin.cloneDatabase(id, databaseId, { bytes, timeoutMs, signal });
+        await admin.openDatabase(id);
+      };
+      return hold(deps, { clusterId, cloneOf: databaseId, purpose }, make, use);
     },
   };
 }
 
-type Reserved = { id: DatabaseId; clusterId: ClusterId; secrets: Record<Login, string> };
+type Wanted = { clusterId: ClusterId; cloneOf: DatabaseId | null; purpose: string };
 
-async function reserve({ catalog, sealer }: ScratchDeps, serverMajor: number): Promise<Reserved> {
-  const clusterId = await clusterForScratch(catalog, serverMajor);
-  if (clusterId === undefined)
-    throw catalogFault(
-      'no_capacity',
-      `No healthy cluster of PostgreSQL ${serverMajor} has room for a scratch database.`,
-    );
+async function hold<T>(
+  deps: ScratchDeps,
+  wanted: Wanted,
+  make: (id: DatabaseId) => Promise<void>,
+  use: Use<T>,
+): Promise<T> {
+  const { catalog, clusters, log } = deps;
+  const { clusterId, cloneOf, purpose } = wanted;
+  const { id, secrets } = await reserve(deps, wanted);
+  const timer = setInterval(
+    () =>
+      void extendScratch(catalog, id, leaseMs).catch((err: unknown) =>
+        log.warn({ err, database_id: id }, 'the lease of a scratch database could not be renewed'),
+      ),
+    renewEveryMs,
+  );
+  try {
+    await clusters.of(clusterId).makeRoles(id, verifiersOf(deps.sealer, id, secrets), stockLimits);
+    await make(id);
+    log.info({ database_id: id, cluster_id: clusterId, clone_of: cloneOf, purpose }, 'scratch database made');
+    return await use(id, clusterId);
+  } finally {
+    clearInterval(timer);
+    await drop(deps, id, clusterId, purpose);
+  }
+}
+
+type Reserved = { id: DatabaseId; secrets: Record<Login, string> };
+
+async function reserve({ catalog, sealer }: ScratchDeps, { clusterId, cloneOf }: Wanted): Promise<Reserved> {
   const id = newId('database');
   const secrets = sealPasswords(sealer, id);
   await catalog.transaction().execute(async (tx) => {
     await reserveSlotOn(tx, clusterId);
-    await insertScratch(tx, { id, clusterId, secrets }, leaseMs);
+    await insertScratch(tx, { id, clusterId, secrets, cloneOf }, leaseMs);
   });
-  return { id, clusterId, secrets };
+  return { id, secrets };
 }
 
 function verifiersOf(sealer: Sealer, id: DatabaseId, secrets: Record<Login, string>): Record<Login, string> {
