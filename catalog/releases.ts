@@ -165,6 +165,16 @@ export async function readFilesBeyond(db: CatalogDb, { name: lane, files }: Rele
   return rows.map(fileOf);
 }
 
+/** What the linter has said of these files, in whichever release each of them was new. */
+export async function findingsOfFiles(db: CatalogDb, lane: string, names: readonly string[]): Promise<object[]> {
+  const { rows } = await sql<{ finding: object }>`
+    select distinct on (f.finding) f.finding from releases r, jsonb_array_elements(r.lint) as f (finding),
+      unnest(${sql.val([...names])}::text[]) with ordinality as n (name, at)
+    where r.lane = ${lane} and (f.finding ->> 'file' = n.name or starts_with(f.finding ->> 'file', n.name || '.'))
+    order by f.finding, n.at`.execute(db);
+  return rows.map((row) => row.finding);
+}
+
 function fileOf({ name, hash, up, down, program, contract_requires }: Selectable<ReleaseFilesTable>): ReleaseFile {
   return { name, hash, up, down, program, contractRequires: contract_requires };
 }

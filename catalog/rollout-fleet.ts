@@ -1,7 +1,7 @@
 // Owns how a rollout follows a fleet that moves under it: databases that went away, closed ones whose tenant is suspended, warm
 // ones that got a tenant, and those that were born, claimed or moved since and are still behind (M06).
 import { sql } from 'kysely';
-import type { DatabaseId, RolloutId } from './ids.ts';
+import type { ClusterId, DatabaseId, RolloutId, TenantId } from './ids.ts';
 import type { CatalogTx } from './open-catalog.ts';
 
 /** Those that are held by a worker end by themselves. */
@@ -42,31 +42,58 @@ export async function setAsideClosed(tx: CatalogTx, id: RolloutId): Promise<void
 
 const isLeaving = sql`coalesce(t.state in ('suspending', 'deleting'), false)`;
 
-/** Warm databases that have a tenant by now: it may be asked for, and failures are told by its name. */
-export async function nameTenants(tx: CatalogTx, id: RolloutId): Promise<void> {
-  await sql`
+/**
+ * Warm databases that have a tenant by now: it may be asked for, and failures are told by its name.
+ * @returns those of them that nobody has begun to migrate
+ */
+export async function nameTenants(tx: CatalogTx, id: RolloutId): Promise<LateDatabase[]> {
+  const { rows } = await sql<LateDatabase & { isOpen: boolean }>`
     update rollout_members m set tenant_id = d.tenant_id from databases d
     where m.rollout_id = ${id} and d.id = m.database_id and d.tenant_id is distinct from m.tenant_id
-      and d.state in ('warm', 'claimed')`.execute(tx);
+      and d.state in ('warm', 'claimed')
+    returning m.database_id as "databaseId", m.tenant_id as "tenantId", m.cluster_id as "clusterId", m.state = 'pending' as "isOpen"`.execute(
+    tx,
+  );
+  return rows.filter(({ tenantId, isOpen }) => tenantId !== null && isOpen);
 }
 
-export type LateMembers = {
+export type LateDatabase = { databaseId: DatabaseId; tenantId: TenantId | null; clusterId: ClusterId };
+
+export type LateSearch = {
   lane: string;
   /** Of the release. */
   hash: string;
-  wave: number;
   /** Null: the whole fleet. */
   among: readonly DatabaseId[] | null;
 };
 
-/** @returns how many there were */
-export async function addLateMembers(tx: CatalogTx, id: RolloutId, late: LateMembers): Promise<number> {
-  const added = await sql`
-    insert into rollout_members (rollout_id, database_id, tenant_id, cluster_id, wave)
-    select ${id}, d.id, d.tenant_id, d.cluster_id, ${late.wave} from databases d
-    where d.state in ('warm', 'claimed') and not d.fenced and d.lanes -> ${late.lane}::text ->> 'hash' is distinct from ${late.hash}
-      and (${late.among === null} or d.id = any(${sql.val(late.among ?? [])}::text[]))
+/** Those that are open, behind, and no members yet. */
+export async function lateDatabases(
+  tx: CatalogTx,
+  id: RolloutId,
+  { lane, hash, among }: LateSearch,
+): Promise<LateDatabase[]> {
+  const { rows } = await sql<LateDatabase>`
+    select d.id as "databaseId", d.tenant_id as "tenantId", d.cluster_id as "clusterId" from databases d
+    where d.state in ('warm', 'claimed') and not d.fenced and d.lanes -> ${lane}::text ->> 'hash' is distinct from ${hash}
+      and (${among === null} or d.id = any(${sql.val(among ?? [])}::text[]))
       and not exists (select from rollout_members m where m.rollout_id = ${id} and m.database_id = d.id)
-    on conflict do nothing returning database_id`.execute(tx);
-  return added.rows.length;
+    order by d.id`.execute(tx);
+  return rows;
+}
+
+/** `skip`: why it is not taken. */
+export type PlacedMember = LateDatabase & { wave: number; skip: string | null };
+
+/** New members, and those that wait in another wave. One that a worker holds stays where it is. */
+export async function placeMembers(tx: CatalogTx, id: RolloutId, members: readonly PlacedMember[]): Promise<void> {
+  const rows = members.map((m) => ({ d: m.databaseId, t: m.tenantId, c: m.clusterId, w: m.wave, s: m.skip }));
+  await sql`
+    insert into rollout_members as m (rollout_id, database_id, tenant_id, cluster_id, wave, state, skip_reason, finished_at)
+    select ${id}, p.d, p.t, p.c, p.w, case when p.s is null then 'pending' else 'skipped' end, p.s,
+      case when p.s is not null then clock_timestamp() end
+    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as p (d text, t text, c text, w integer, s text)
+    on conflict (rollout_id, database_id) do update set wave = excluded.wave, state = excluded.state,
+      skip_reason = excluded.skip_reason, finished_at = excluded.finished_at
+    where m.state = 'pending'`.execute(tx);
 }

@@ -92,7 +92,10 @@ export type Claim = {
 /** A cluster that nobody has looked at for so long may be back. */
 const healthTrustedSec = 120;
 
-/** Of the cluster that has least to do first. Members of a cluster that is away wait for it, the others go on. */
+/**
+ * Of the cluster that has least to do first. Members of a cluster that is away wait for it, the others go on. A warm database that was
+ * claimed since waits until the driver has seen whose it is: its tenant may have hours of its own.
+ */
 export async function claimMembers(tx: CatalogTx, id: RolloutId, claim: Claim): Promise<ClaimedMember[]> {
   if (claim.max <= 0 || claim.waves.length + claim.onDemand.length === 0) return [];
   const { rows } = await sql<ClaimedMember>`
@@ -105,6 +108,7 @@ export async function claimMembers(tx: CatalogTx, id: RolloutId, claim: Claim): 
         select m.database_id, d.lanes, coalesce(b.n, 0) + row_number() over (order by m.requested_at nulls last, m.wave,
           m.next_attempt_at, m.database_id) as load
         from rollout_members m join databases d on d.id = m.database_id and d.state in ('warm', 'claimed') and not d.fenced
+          and d.tenant_id is not distinct from m.tenant_id
         where m.rollout_id = ${id} and m.cluster_id = c.id
           and ((m.state = 'pending' and m.next_attempt_at <= clock_timestamp())
             or (m.state = 'running' and m.lease_until <= clock_timestamp()))

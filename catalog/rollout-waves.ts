@@ -95,15 +95,15 @@ export type NewWave = Pick<RolloutWaveRow, 'name' | 'group_name' | 'concurrency'
   bake_ms: number;
 };
 
-/** In the order given. */
-export async function insertWaves(tx: CatalogTx, id: RolloutId, waves: readonly NewWave[]): Promise<void> {
+/** In the order given, from a position on. */
+export async function insertWaves(tx: CatalogTx, id: RolloutId, waves: readonly NewWave[], from = 0): Promise<void> {
   await tx
     .insertInto('rollout_waves')
     .values(
-      waves.map((wave, position) => ({
+      waves.map((wave, at) => ({
         ...wave,
         rollout_id: id,
-        position,
+        position: from + at,
         maintenance_window: wave.maintenance_window === null ? null : JSON.stringify(wave.maintenance_window),
       })),
     )

@@ -8,6 +8,7 @@ import { catalogFault } from '../catalog/errors.ts';
 import { migrateCatalog } from '../catalog/migrate.ts';
 import { type Catalog, openCatalog } from '../catalog/open-catalog.ts';
 import { seedPlans } from '../catalog/plans.ts';
+import { countDrifted } from '../catalog/schema-checks.ts';
 import { activeSigningKey, ensureSigningKeys } from '../catalog/signing-keys.ts';
 import { isFault } from '../platform/errors.ts';
 import type { Lifecycle } from '../platform/lifecycle.ts';
@@ -73,7 +74,7 @@ export async function openFoundation({ config, log, metrics, lifecycle }: Founda
     },
     (it) => it.close(),
   );
-  const watch = watchControlPlane(metrics);
+  const watch = watchControlPlane(metrics, { countDrifted: () => countDrifted(catalog.db) });
   const queue = await lifecycle.add(
     'queue',
     () => createQueue({ url: config.queueUrl, log, onFatal: endAtOnce(log), observe: watch.queue }),

@@ -56,7 +56,7 @@ export async function startReconcilers(foundation: Foundation, lifecycle: Lifecy
   const fleet = fleetWorkOf(foundation);
   const rollouts = rolloutsReconciler({ drive: fleet.drive, wakeFleet: queue.fleet.wake });
   const look = createFleetLook({ catalog: catalog.db, ...connections, sealer, wake: queue.wake, log });
-  const schemaDrift = schemaDriftReconciler({ drift: look.drift, observe: watch.drifted });
+  const schemaDrift = schemaDriftReconciler({ drift: look.drift });
   const scheduler = createScheduler({
     reconcilers: [...allReconcilers, rollouts, leftMembersReconciler(fleet), schemaDrift],
     catalog: catalog.db,

@@ -1,10 +1,16 @@
-// Owns the metrics of the control plane's work: nudges, operations by step, reconcilers. Labels come from fixed lists.
+// Owns the metrics of the control plane's work: nudges, operations by step, reconcilers, and what the catalog counts, asked when the page
+// is. Labels come from fixed lists.
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Metrics } from '../platform/metrics.ts';
 import type { StepMoment } from './operations/engine/engine-deps.ts';
 import type { QueueEvent } from './queue/queue.ts';
 
-export function watchControlPlane(metrics: Metrics) {
+export type CatalogCounts = {
+  /** By whichever process has looked last. */
+  countDrifted(): Promise<number>;
+};
+
+export function watchControlPlane(metrics: Metrics, { countDrifted }: CatalogCounts) {
   const registers = [metrics.registry];
   const queueEvents = new Counter({
     name: 'freehold_queue_events_total',
@@ -29,11 +35,15 @@ export function watchControlPlane(metrics: Metrics) {
   });
   const drifted = new Gauge({
     name: 'freehold_drifted_databases',
-    help: 'Databases whose schema is not that of their version and was not adopted, by the last look at each.',
+    help: 'Databases whose schema is not that of their version and was not adopted, by the last look at each. Every control plane says the same: take the max. Absent while the catalog does not answer.',
     registers,
+    collect: async () => {
+      const count = await countInTime(countDrifted);
+      if (count === undefined) drifted.remove();
+      else drifted.set(count);
+    },
   });
   return {
-    drifted: (count: number) => drifted.set(count),
     queue: (event: QueueEvent) => queueEvents.inc({ lane: event.lane, event: event.type }),
     step: async ({ kind, step, direction, durationMs }: StepMoment) => {
       if (durationMs !== undefined) steps.observe({ kind, step, direction }, durationMs / 1000);
@@ -41,4 +51,19 @@ export function watchControlPlane(metrics: Metrics) {
     reconciler: ({ name, ok, durationMs }: { name: string; ok: boolean; durationMs: number }) =>
       reconcilers.observe({ name, outcome: ok ? 'ok' : 'failed' }, durationMs / 1000),
   };
+}
+
+/** A page of metrics is most wanted when the catalog is away: it does not wait for it longer than Prometheus does for a page. */
+const countMaxMs = 2_000;
+
+async function countInTime(count: () => Promise<number>): Promise<number | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => resolve(undefined), countMaxMs);
+  try {
+    return await Promise.race([count(), late]);
+  } catch {
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+  }
 }

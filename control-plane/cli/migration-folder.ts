@@ -24,8 +24,9 @@ export function folderOf(cli: Cli, { lane, folder }: FolderFlags): string {
     });
   const named = folder ?? ofLane[lane] ?? path.resolve(import.meta.dirname, '../../migrations', lane);
   const found = path.resolve(named);
-  if (fs.statSync(found, { throwIfNoEntry: false })?.isDirectory() === true) return found;
-  throw new CliError(`There is no folder ${found}.`, {
+  const there = fs.statSync(found, { throwIfNoEntry: false });
+  if (there?.isDirectory() === true) return found;
+  throw new CliError(there === undefined ? `There is no folder ${found}.` : `${found} is not a folder.`, {
     code: 'migration_invalid',
     next: ['Name the folder of the migrations with --folder or FREEHOLD_TENANT_MIGRATIONS.'],
   });

@@ -17,6 +17,10 @@ export type PolicyFlags = {
   concurrency?: number;
   perCluster?: number;
   maxFailures?: string;
+  maxLockWait?: number;
+  maxSlower?: number;
+  maxErrors?: number;
+  maxP99?: number;
   onFailure?: 'continue' | 'stop';
   lockTimeout?: number;
   lockRetries?: number;
@@ -41,6 +45,10 @@ export function addPolicyOptions(command: Command): Command {
     .addOption(
       new Option('--max-failures <n|n%|"n% max n">', 'tolerated failures (default: 5% max 10)').argParser(failuresOf),
     )
+    .addOption(new Option('--max-lock-wait <duration>', 'time that one member waits for locks').argParser(durationMs))
+    .addOption(new Option('--max-slower <factor>', 'a member against the median of the canary').argParser(factorOf))
+    .addOption(new Option('--max-errors <n%>', 'failed requests of migrated tenants').argParser(shareOf))
+    .addOption(new Option('--max-p99 <factor>', 'their p99 against that of the others').argParser(factorOf))
     .addOption(new Option('--on-failure <what>', 'with a failed tenant').choices(['continue', 'stop']))
     .addOption(new Option('--lock-timeout <duration>', 'wait for a lock (default: 1s)').argParser(durationMs))
     .addOption(new Option('--lock-retries <n>', 'tries after it (default: 5)').argParser(wholeNumber(0, 100)))
@@ -63,7 +71,7 @@ export function policyOf(flags: PolicyFlags): Policy {
   return {
     ...file,
     ...(waves !== undefined && { waves }),
-    ...(flags.maxFailures !== undefined && { budget: { ...file.budget, failures: flags.maxFailures } }),
+    ...budgetOf(flags, file.budget),
     ...(flags.onFailure !== undefined && { on_failure: flags.onFailure }),
     ...(flags.concurrency !== undefined && { concurrency: flags.concurrency }),
     ...(flags.perCluster !== undefined && { concurrency_per_cluster: flags.perCluster }),
@@ -73,6 +81,18 @@ export function policyOf(flags: PolicyFlags): Policy {
     ...(flags.probe !== undefined && { probe: flags.probe }),
     ...(flags.onDemand !== undefined && { on_demand: flags.onDemand }),
   };
+}
+
+function budgetOf(flags: PolicyFlags, fromFile: Policy['budget']): Pick<Policy, 'budget'> {
+  const { maxFailures, maxLockWait, maxSlower, maxErrors, maxP99 } = flags;
+  const rules = {
+    ...(maxFailures !== undefined && { failures: maxFailures }),
+    ...(maxLockWait !== undefined && { lock_wait_ms: maxLockWait }),
+    ...(maxSlower !== undefined && { duration_factor: maxSlower }),
+    ...(maxErrors !== undefined && { error_rate: maxErrors }),
+    ...(maxP99 !== undefined && { p99_factor: maxP99 }),
+  };
+  return Object.keys(rules).length === 0 ? {} : { budget: { ...fromFile, ...rules } };
 }
 
 /** A window or a bake time is of every wave, so the waves that the server would choose are written out. */
@@ -115,6 +135,19 @@ function failuresOf(text: string): string {
   if (!/^(\d{1,6}|(100|\d{1,2}(\.\d+)?)%( max \d{1,6})?)$/.test(text))
     throw new InvalidArgumentError('Write a number of databases, a percentage or both, such as 0, 2% or "5% max 10".');
   return text;
+}
+
+function factorOf(text: string): number {
+  if (!/^\d{1,4}(\.\d+)?$/.test(text) || Number(text) < 1)
+    throw new InvalidArgumentError('Write a factor of 1 or more, such as 1.5.');
+  return Number(text);
+}
+
+function shareOf(text: string): number {
+  const share = Number(text.slice(0, -1)) / 100;
+  if (!/^\d{1,3}(\.\d+)?%$/.test(text) || share > 1)
+    throw new InvalidArgumentError('Write a percentage, such as 0.5%.');
+  return share;
 }
 
 function waveOf(text: string, before: Wave[] = []): Wave[] {

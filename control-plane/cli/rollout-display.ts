@@ -5,6 +5,7 @@ import type { RolloutMember, RolloutView } from '../client.ts';
 import { cutToWidth, type Paint, printable } from './paint.ts';
 import { durationText } from './parse-options.ts';
 import { createPace, endedOf, type Pace } from './rollout-pace.ts';
+import { windowText } from './window-text.ts';
 
 export interface RolloutDisplay {
   update(rollout: RolloutView): void;
@@ -85,7 +86,8 @@ export function createPlainRollout(write: (line: string) => void, nowMs = () => 
       if (now === stage && nowMs() - toldMs < plainEveryMs) return;
       [stage, toldMs] = [now, nowMs()];
       const at = wave === undefined ? '' : `wave ${wave.position + 1}/${rollout.waves.length} ${printable(wave.name)} `;
-      write(`${rollout.state}: ${at}${wave === undefined ? '' : `${wave.state} · `}${summaryOf(rollout, pace)}`);
+      const does = wave === undefined ? '' : `${hoursOf(rollout, wave) ?? wave.state} · `;
+      write(`${rollout.state}: ${at}${does}${summaryOf(rollout, pace)}`);
     },
     failed(member) {
       told++;
@@ -116,9 +118,7 @@ export function renderRollout(rollout: RolloutView, look: RolloutLook): string[]
   };
   return [
     ...(first > 0 ? [`  ${paint('green', '✓')} ${paint('dim', cut(`${first} waves before`))}`] : []),
-    ...waves.map((wave) =>
-      row(signOf(wave, rollout, look), wave.name, wave.counts, wave.state === 'baking' ? ' bakes' : ''),
-    ),
+    ...waves.map((wave) => row(signOf(wave, rollout, look), wave.name, wave.counts, doingOf(rollout, wave))),
     ...laterLine(rollout.waves.length - first - waves.length, 'more waves', look),
     ...(clusters.length < 2
       ? []
@@ -143,6 +143,19 @@ function signOf(wave: RolloutView['waves'][number], { state }: RolloutView, { pa
   return state === 'halted' ? paint('red', '✗') : paint('dim', '‖');
 }
 
+function doingOf(rollout: RolloutView, wave: RolloutView['waves'][number]): string {
+  if (wave.state === 'baking') return ' bakes';
+  const hours = hoursOf(rollout, wave);
+  return hours === undefined ? '' : ` ${hours}`;
+}
+
+/** Of the wave whose turn it is, while its hours have not come. */
+function hoursOf(rollout: RolloutView, wave: RolloutView['waves'][number]): string | undefined {
+  const { state, maintenance_window: window } = wave;
+  const isNext = rollout.state === 'running' && state === 'waiting' && waveAtWork(rollout) === wave;
+  return isNext && window !== null ? `waits for ${windowText(window)}` : undefined;
+}
+
 /** The one that runs or bakes, else the next one. */
 function waveAtWork({ waves }: RolloutView): RolloutView['waves'][number] | undefined {
   return (
@@ -153,10 +166,12 @@ function waveAtWork({ waves }: RolloutView): RolloutView['waves'][number] | unde
 
 export function summaryOf(rollout: RolloutView, { perSec, leftMs }: Pace): string {
   const { counts, members } = rollout;
+  const wave = waveAtWork(rollout);
+  const waitsForHours = wave !== undefined && hoursOf(rollout, wave) !== undefined;
   return [
     `${endedOf(rollout)} of ${members}`,
     ...(perSec > 0 ? [`${perSec.toFixed(1)}/s`] : []),
-    ...(leftMs !== null ? [`${durationText(leftMs)} left`] : []),
+    ...(leftMs !== null && !waitsForHours ? [`${durationText(leftMs)} left`] : []),
     ...(counts.failed > 0 ? [`${counts.failed} failed`] : []),
     ...(counts.skipped > 0 ? [`${counts.skipped} skipped`] : []),
   ].join(' · ');

@@ -25,29 +25,29 @@ export const findingsInside = {
   lanes_differ: {
     severity: 'error',
     cause: 'Migrations were applied past Freehold, or the database or the catalog is of an older backup.',
-    next: 'Compare freehold.ledger with the folder of migrations, then migrate the database again.',
+    next: 'Compare freehold.ledger with the folder of migrations; `freehold fleet drift` shows how its schema differs from its version. Then migrate the database again.',
   },
   object_wrong_owner: {
     severity: 'error',
     cause: 'It was made by hand by another role than the owner.',
-    next: 'ALTER … OWNER TO the _own role: migrations cannot change it, and dropping the roles would fail.',
+    next: 'ALTER … OWNER TO the _own role, as `freehold fleet drift` writes it out: migrations cannot change it, and dropping the roles would fail.',
   },
   object_public: {
     severity: 'error',
     cause: 'It was granted to PUBLIC by a migration or by hand.',
-    next: 'Revoke it from PUBLIC; grant it to the logins that need it.',
+    next: 'Revoke it from PUBLIC (`freehold fleet drift --repair` does what no release grants); grant it to the logins that need it.',
   },
   object_grant_extra: {
     severity: 'warning',
     cause:
       'It was granted by hand. (What every database of the same version has comes from a migration and is not told.)',
-    next: 'Revoke it, or grant it by a migration.',
+    next: 'Revoke it (`freehold fleet drift --repair` does), or grant it by a migration.',
   },
   object_grant_missing: {
     severity: 'warning',
     cause:
       'It was revoked by hand. (What every database of the same version lacks comes from a migration and is not told.)',
-    next: 'Grant it again: requests of the tenant fail.',
+    next: 'Grant it again (`freehold fleet drift --repair` does): requests of the tenant fail.',
   },
   default_rights: {
     severity: 'warning',

@@ -142,7 +142,7 @@ export function createTenantDatabases(deps: TenantDatabasesDeps): TenantDatabase
       return versions;
     },
     migrate: (id, target, options) => migrateAndTell(migrating(id), target, options),
-    standOf: (id, run) => asOwnerOnce(id, (session) => readStand(session, run, bookkeeping)),
+    standOf: (id, run) => asOwnerOnce(id, namesOf(id).owner, (session) => readStand(session, run, bookkeeping)),
     execOnce: (id, run, statement, options) => execAndTell(migrating(id), statement, { ...options, run }),
     rehearse(id, target, options, locks, source = id) {
       const { owner } = namesOf(source);

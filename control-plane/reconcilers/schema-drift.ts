@@ -1,6 +1,6 @@
 // Owns that drift is noticed without anybody asking: a few databases a minute, those whose last look is the longest ago. It only
 // looks: what it finds is an event, a log line, a metric and a line of `freehold fleet drift`.
-import { countDrifted, longestUnchecked } from '../../catalog/schema-checks.ts';
+import { longestUnchecked } from '../../catalog/schema-checks.ts';
 import type { FleetLook } from '../rollouts/look/fleet-look.ts';
 import type { Reconciler } from './reconciler.ts';
 
@@ -12,17 +12,11 @@ const concurrency = 1;
 
 export type SchemaDriftDeps = {
   readonly drift: FleetLook['drift'];
-  /** For the metric. */
-  readonly observe?: (drifted: number) => void;
   /** A shorter one for tests. */
   readonly againAfterMs?: number;
 };
 
-export function schemaDriftReconciler({
-  drift,
-  observe,
-  againAfterMs: again = againAfterMs,
-}: SchemaDriftDeps): Reconciler {
+export function schemaDriftReconciler({ drift, againAfterMs: again = againAfterMs }: SchemaDriftDeps): Reconciler {
   /** Until when one that gave no answer is left alone: it has no row by which it would be the latest. */
   const resting = new Map<string, number>();
   return {
@@ -44,7 +38,6 @@ export function schemaDriftReconciler({
         found.looked++;
         if (line.verdict.drifted) found.drifted.push(id);
       }
-      observe?.(await countDrifted(catalog));
       return found;
     },
   };

@@ -94,7 +94,8 @@ create table public.databases (
   created_at timestamp with time zone not null default now(),
   claimed_at timestamp with time zone,
   dropped_at timestamp with time zone,
-  scratch_until timestamp with time zone
+  scratch_until timestamp with time zone,
+  clone_of text
 );
 
 create table public.events (
@@ -421,6 +422,10 @@ alter table public.databases add constraint databases_check CHECK (((state <> 'c
 alter table public.databases add constraint databases_check1 CHECK (((state <> 'warm'::text) OR (tenant_id IS NULL)));
 
 alter table public.databases add constraint databases_check2 CHECK (((scratch_until IS NULL) OR ((state = ANY (ARRAY['creating'::text, 'retiring'::text, 'dropped'::text])) AND (tenant_id IS NULL))));
+
+alter table public.databases add constraint databases_check3 CHECK (((clone_of IS NULL) OR ((scratch_until IS NOT NULL) AND (tenant_id IS NULL) AND (clone_of <> id))));
+
+alter table public.databases add constraint databases_clone_of_fkey FOREIGN KEY (clone_of) REFERENCES databases(id);
 
 alter table public.databases add constraint databases_cluster_id_fkey FOREIGN KEY (cluster_id) REFERENCES clusters(id);
 

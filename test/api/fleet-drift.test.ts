@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemCaller } from '../../catalog/caller.ts';
 import { newId } from '../../catalog/ids.ts';
 import { namesOf } from '../../catalog/names.ts';
+import { countDrifted } from '../../catalog/schema-checks.ts';
 import type { FleetDriftLine } from '../../control-plane/client.ts';
 import { runFsck } from '../../control-plane/fsck/run-fsck.ts';
 import { startSuspendTenant } from '../../control-plane/operations/start/start-suspend-tenant.ts';
@@ -16,6 +17,8 @@ import { schemaDriftReconciler } from '../../control-plane/reconcilers/schema-dr
 import { createFleetLook } from '../../control-plane/rollouts/look/fleet-look.ts';
 import { createScratchDatabases } from '../../control-plane/rollouts/scratch/scratch-databases.ts';
 import { registerRelease } from '../../control-plane/rollouts/start/register-release.ts';
+import { watchControlPlane } from '../../control-plane/watch-control-plane.ts';
+import { createMetrics } from '../../platform/metrics.ts';
 import { openSession } from '../../platform/postgres/session.ts';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
 import { createFleetTenants, type FleetTenant, inDatabase, laneWith } from '../support/fleet.ts';
@@ -186,6 +189,45 @@ describe('M12 what was changed by hand is named', () => {
   });
 });
 
+/** As a build that was cancelled leaves it: somebody's transaction on the table has held it up for too long. */
+async function leaveInvalid({ databaseId, cluster }: FleetTenant, name: string, on: string): Promise<void> {
+  const address = { ...plane.installation.clusters[cluster].server.address, database: namesOf(databaseId).database };
+  const { owner } = namesOf(databaseId);
+  await superuserSql(address, `drop index ${name}`);
+  const guest = await openSession(address, { applicationName: 'test-guest' });
+  await guest.begin();
+  await guest.query(`lock table ${on.split(' ')[0]} in row exclusive mode`);
+  const impatient = { ...address, options: `-c role=${owner} -c statement_timeout=300` };
+  await expect(superuserSql(impatient, `create index concurrently ${name} on ${on}`)).rejects.toMatchObject({
+    code: '57014',
+  });
+  await guest.close();
+}
+
+describe('an index that really failed to be built', () => {
+  test('M12 unique over duplicates: named as invalid with the statement that ends it, and never dropped by itself', async () => {
+    const two = tenants[1] as FleetTenant;
+    const { owner } = namesOf(two.databaseId);
+    await inside(
+      `set role ${owner}; insert into members (display_name, email) values ('Twin', 'a@example.org'), ('Twin', 'b@example.org')`,
+      two,
+    );
+    const build = 'create unique index concurrently members_once on members (display_name)';
+    await expect(inside(build, two)).rejects.toMatchObject({ code: '23505' });
+    const line = await lookAt(two);
+    expect(told(line)).toEqual(['unexpected index public.members_once']);
+    expect(line.differences[0]).toMatchObject({
+      found: expect.stringMatching(/UNIQUE INDEX members_once .*\[invalid\]$/),
+      repairable: false,
+      statements: ['DROP INDEX CONCURRENTLY public.members_once'],
+    });
+    expect(await repair(two.slug)).toMatchObject({ repairs: [], drifted: true });
+    await inside('drop index members_once', two);
+    await inside("delete from members where display_name = 'Twin'", two);
+    expect((await lookAt(two)).drifted).toBe(false);
+  });
+});
+
 describe('repair', () => {
   test('M12 D08 ends what is safe to end, as the owner and in the audit, looks again, and leaves the rest named', async () => {
     const two = tenants[1] as FleetTenant;
@@ -196,7 +238,7 @@ describe('repair', () => {
       two,
     );
     await inside(`alter role ${logins.app_a} set statement_timeout = 0; alter table tasks add column mine text`, two);
-    await inside("update pg_index set indisvalid = false where indexrelid = 'comments_by_task'::regclass", two);
+    await leaveInvalid(two, 'comments_by_task', 'comments using btree (task_id, created_at)');
     const line = await repair(two.slug);
     expect(line.repairs.map(({ statement, error }) => [statement, error])).toEqual(
       expect.arrayContaining([
@@ -327,16 +369,21 @@ describe('without a person, and with one', () => {
       `update schema_checks set drifted = false, checked_at = now() - interval '1 hour'`,
     );
     await superuserSql(catalog.address, `delete from events where type = 'database.schema_drifted.v1'`);
-    let drifted = -1;
-    const observe = (count: number) => {
-      drifted = count;
-    };
     const look = createFleetLook({ catalog: catalog.db, ...connections, sealer, wake: async () => {}, log });
-    const reconciler = schemaDriftReconciler({ drift: look.drift, observe });
+    const reconciler = schemaDriftReconciler({ drift: look.drift });
     const deps = { ...installation.deps, clusters: connections.clusters, wakeAgain: async () => {} };
     const found = await reconciler.run(deps);
     expect(found.drifted).toContain(one.databaseId);
-    expect(drifted).toBe((found.drifted as string[]).length);
+    // Also in a process that has not looked itself, and never an old number while the catalog does not answer.
+    const metrics = createMetrics();
+    let countNow = () => countDrifted(catalog.db);
+    watchControlPlane(metrics, { countDrifted: () => countNow() });
+    const gauge = async () => /^freehold_drifted_databases (\d+)$/m.exec((await metrics.page()).body)?.[1];
+    expect(await gauge()).toBe(String((found.drifted as string[]).length));
+    countNow = () => Promise.reject(new Error('away'));
+    expect(await gauge()).toBeUndefined();
+    countNow = () => new Promise(() => {});
+    expect(await gauge()).toBeUndefined();
     const events = () =>
       superuserSql(
         catalog.address,

@@ -202,6 +202,9 @@ test('windows as they are typed and read', () => {
 
 test('flags become a policy; a window or a bake time is of every wave, the last one too', () => {
   expect(policyOf({})).toEqual({});
+  expect(policyOf({ maxFailures: '0', maxLockWait: 500, maxSlower: 2, maxErrors: 0.01, maxP99: 1.5 })).toEqual({
+    budget: { failures: '0', lock_wait_ms: 500, duration_factor: 2, error_rate: 0.01, p99_factor: 1.5 },
+  });
   expect(
     policyOf({ canary: '2', wave: [{ size: '10%' }, { group: 'banks' }], maxFailures: '3', onDemand: true }),
   ).toEqual({
@@ -267,4 +270,17 @@ test('a plan says what stands against it', () => {
     '✗ 1 database is below version 2. (contract_refused)',
   ])
     expect(text).toContain(part);
+});
+
+test('the wave whose hours have not come says which, and nobody guesses when it is over', () => {
+  const window = { timezone: 'UTC', days: [6], from: '02:00', to: '04:00' };
+  const waiting = rollout([1, 3, 2], 4);
+  const waves = waiting.waves.map((wave, at) => (at === 2 ? { ...wave, maintenance_window: window } : wave));
+  const pace = { perSec: 2, leftMs: 60_000 };
+  const look = { paint: plain, spinner: '·', width: 100, pace, watchedMs: undefined };
+  const lines = renderRollout({ ...waiting, waves }, look).join('\n');
+  expect(lines).toContain('waits for sat 02:00-04:00');
+  expect(lines).not.toContain('left');
+  expect(renderRollout(waiting, look).join('\n')).toContain('left');
+  expect(renderRollout({ ...waiting, waves, state: 'paused' }, look).join('\n')).not.toContain('waits for');
 });

@@ -117,7 +117,16 @@ export function presentReleaseDetail(row: ReleaseOfList, files: readonly Release
 const noTexts = { why: 'This rule is no longer there.', remedy: '', example: '' };
 
 /** The texts are those of today's rules. */
-function presentFinding({ file, line, column, generated, rule, severity, message, waived }: LintFinding): LintFinding {
+export function presentFinding({
+  file,
+  line,
+  column,
+  generated,
+  rule,
+  severity,
+  message,
+  waived,
+}: LintFinding): LintFinding {
   const { why, remedy, example } = isRule(rule) ? rules[rule] : noTexts;
   return { file, line, column, generated, rule, severity, message, why, remedy, example, waived };
 }

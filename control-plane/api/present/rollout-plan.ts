@@ -6,7 +6,7 @@ import type { FileMark } from '../../../catalog/release-beginnings.ts';
 import type { ReleaseFile, ReleaseLane } from '../../../catalog/releases.ts';
 import type { Estimate } from '../../rollouts/look/estimate-rollout.ts';
 import type { RolloutPlan } from '../../rollouts/look/rollout-plan.ts';
-import { findingSchema, type LintFinding } from './release.ts';
+import { findingSchema, type LintFinding, presentFinding } from './release.ts';
 import { rolloutKinds } from './rollout.ts';
 import { timeOrNull, timeSchema } from './shared-shapes.ts';
 
@@ -55,7 +55,9 @@ export const rolloutPlanSchema = z
       }),
     ),
     files: z.array(fileSchema),
-    findings: z.array(findingSchema).openapi({ description: 'Of the linter, when the release was made.' }),
+    findings: z
+      .array(findingSchema)
+      .openapi({ description: 'Of the linter on the files that would run, each when it was released.' }),
     estimate: z.object({ ms: z.int().nullable(), reason: z.string() }),
     warnings: z.array(reason),
     refusals: z.array(reason).openapi({ description: 'Why it would not begin; empty: it would.' }),
@@ -64,9 +66,9 @@ export const rolloutPlanSchema = z
 
 export type RolloutPlanView = z.output<typeof rolloutPlanSchema>;
 
-export type PlanParts = { estimate: Estimate; files: readonly PlanFile[] };
+export type PlanParts = { estimate: Estimate; files: readonly PlanFile[]; findings: readonly object[] };
 
-export function presentPlannedRollout(plan: RolloutPlan, { estimate, files }: PlanParts): RolloutPlanView {
+export function presentPlannedRollout(plan: RolloutPlan, { estimate, files, findings }: PlanParts): RolloutPlanView {
   const { kind, lane, release, targets, members, waves } = plan;
   return {
     kind,
@@ -96,7 +98,7 @@ export function presentPlannedRollout(plan: RolloutPlan, { estimate, files }: Pl
       };
     }),
     files: [...files],
-    findings: (release?.lint ?? []) as unknown as LintFinding[],
+    findings: findings.map((each) => presentFinding(each as LintFinding)),
     estimate,
     warnings: plan.warnings,
     refusals: plan.refusals.map(({ code, message }) => ({ code, message })),

@@ -1,6 +1,6 @@
 // Owns looking at a rollout before it is begun: the whole plan with every reason that stands against it. Reads only.
 import { z } from '@hono/zod-openapi';
-import { readFilesBeyond, readLane } from '../../../catalog/releases.ts';
+import { findingsOfFiles, readFilesBeyond, readLane } from '../../../catalog/releases.ts';
 import { unfinishedRollout } from '../../../catalog/rollouts.ts';
 import type { Fault } from '../../../platform/errors.ts';
 import { estimateRollout } from '../../rollouts/look/estimate-rollout.ts';
@@ -30,9 +30,13 @@ export const rolloutPlanRoutes: readonly AdminRoute[] = [
     async (deps, { c, body, query }) => {
       const plan = await lookAtPlan(deps.db, body);
       const refusals = [...plan.refusals, ...(await heldBack(deps, plan))];
+      const files = await filesOf(deps, plan, query.sql === 'true');
+      // The linter reads what goes forward.
+      const forward = files.filter(({ direction }) => direction === 'up').map(({ name }) => name);
       const parts = {
         estimate: await estimateRollout(deps.db, plan),
-        files: await filesOf(deps, plan, query.sql === 'true'),
+        files,
+        findings: await findingsOfFiles(deps.db, plan.lane, forward),
       };
       return c.json(presentPlannedRollout({ ...plan, refusals }, parts), 200);
     },

@@ -35,6 +35,7 @@ async function fsck(cli: Cli, { deep }: { deep: boolean }): Promise<void> {
   }
   if (report.findings.length > 0) cli.print(renderFindings(cli, report.findings));
   if (report.clean) cli.print(`${cli.paintOut('green', '✓')} clean\n`);
+  cli.note('Tables, columns, indexes and the like are compared by `freehold fleet drift`.');
 }
 
 function renderFindings(cli: Cli, findings: readonly Finding[]): string {

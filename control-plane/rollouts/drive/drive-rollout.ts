@@ -1,21 +1,19 @@
 // Owns moving a rollout on: members that went or came, waves that end, bake and begin inside their windows, the head of the
 // lane behind the first wave, and the end. One transaction with the row of the rollout locked; runs as often as anybody likes.
-import type { DatabaseId, ReleaseId, RolloutId } from '../../../catalog/ids.ts';
+import type { ReleaseId, RolloutId } from '../../../catalog/ids.ts';
 import type { CatalogDb, CatalogTx } from '../../../catalog/open-catalog.ts';
-import { addLateMembers, markGone, nameTenants, setAsideClosed } from '../../../catalog/rollout-fleet.ts';
-import type { Selection } from '../../../catalog/rollout-policy.ts';
-import { endWave, finishBaked, startWave, type WaveWithCounts, wavesOf } from '../../../catalog/rollout-waves.ts';
+import { markGone, nameTenants, setAsideClosed } from '../../../catalog/rollout-fleet.ts';
+import { endWave, finishBaked, startWave, wavesOf } from '../../../catalog/rollout-waves.ts';
 import { lockRollout, moveRollout, type RolloutRow } from '../../../catalog/rollouts.ts';
 import type { Log } from '../../../platform/log.ts';
 import type { Lane } from '../../migration-files/migration-file.ts';
 import { judgeRollout } from './judge-rollout.ts';
+import { placeLate, type SearchDeps, searchLate } from './late-members.ts';
 import { nextWaves } from './next-wave.ts';
 
-export type DriveDeps = {
+export type DriveDeps = SearchDeps & {
   readonly catalog: CatalogDb;
   readonly laneOf: (release: ReleaseId) => Promise<Lane>;
-  /** Whom the selection names now, for those that came late. */
-  readonly selected: (tx: CatalogTx, lane: string, selection: Selection) => Promise<readonly DatabaseId[]>;
   readonly moveHead: (tx: CatalogTx, lane: string, release: ReleaseId, actor: string) => Promise<void>;
   readonly log: Log;
 };
@@ -36,14 +34,16 @@ export async function driveRollout(deps: DriveDeps, id: RolloutId): Promise<Driv
     if (locked.state !== 'running') return { state: locked.state, open: 0, moved: false };
     await markGone(tx, id);
     await setAsideClosed(tx, id);
-    await nameTenants(tx, id);
+    await placeLate(tx, locked, await nameTenants(tx, id));
     const { rollout } = await judgeRollout(tx, locked, target?.version ?? null);
     if (rollout.state !== 'running') return { state: rollout.state, open: 0, moved: false };
     await settleWaves(tx, id);
     let waves = await wavesOf(tx, id);
     if (waves[0]?.state === 'done' && target !== undefined) {
       await moveHead(deps, tx, rollout);
-      if ((await followFleet(deps, tx, rollout, target, waves)) > 0) waves = await wavesOf(tx, id);
+      const late = await searchLate(deps, tx, rollout, target);
+      await placeLate(tx, rollout, late);
+      if (late.length > 0) waves = await wavesOf(tx, id);
     }
     const next = nextWaves(waves, new Date());
     for (const position of next) await startWave(tx, id, position);
@@ -71,21 +71,4 @@ async function moveHead(deps: DriveDeps, tx: CatalogTx, rollout: RolloutRow): Pr
   if (!moves_head || release_id === null) return;
   const head = await tx.selectFrom('lane_heads').select('release_id').where('lane', '=', lane).executeTakeFirst();
   if (head?.release_id !== release_id) await deps.moveHead(tx, lane, release_id, actor);
-}
-
-async function followFleet(
-  deps: DriveDeps,
-  tx: CatalogTx,
-  rollout: RolloutRow,
-  { hash }: Lane,
-  waves: readonly WaveWithCounts[],
-): Promise<number> {
-  // Not the hours of somebody else's group: a new tenant does not wait for them.
-  const last = waves.findLast((wave) => wave.maintenance_window === null) ?? waves.at(-1);
-  if (last === undefined) return 0;
-  // Whom a list of databases names was known at the beginning.
-  if (rollout.selection.databases !== undefined) return 0;
-  const whole = Object.keys(rollout.selection).length === 0;
-  const among = whole ? null : await deps.selected(tx, rollout.lane, rollout.selection);
-  return addLateMembers(tx, rollout.id, { lane: rollout.lane, hash, wave: last.position, among });
 }

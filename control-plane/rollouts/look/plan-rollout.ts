@@ -95,7 +95,8 @@ function collectInto(refusals: Fault[]) {
       return await act();
     } catch (error) {
       if (!isFault(error)) throw error;
-      refusals.push(error);
+      const isTold = refusals.some(({ code, message }) => code === error.code && message === error.message);
+      if (!isTold) refusals.push(error);
       return other;
     }
   };

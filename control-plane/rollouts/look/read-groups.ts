@@ -11,7 +11,7 @@ export type PlanGroup = { members: ReadonlySet<string>; window: MaintenanceWindo
 export async function readGroups(
   db: CatalogDb,
   lane: string,
-  { waves }: RolloutPolicy,
+  { waves }: Pick<RolloutPolicy, 'waves'>,
 ): Promise<ReadonlyMap<string, PlanGroup>> {
   const rows = await db.selectFrom('target_groups').selectAll().orderBy('position').orderBy('name').execute();
   const named = new Set(waves.flatMap(({ group }) => (group === undefined ? [] : [group])));

@@ -32,7 +32,7 @@ export async function migrateMember(
     };
   } catch (thrown) {
     const { error, lockWaitMs } = memberErrorOf(thrown) ?? { error: unforeseen(thrown), lockWaitMs: 0 };
-    const again = mayPass(error, member, rollout.policy.on_failure);
+    const again = mayPass(error, member);
     return {
       ...blankResult(member),
       state: again ? 'pending' : 'failed',
@@ -69,9 +69,12 @@ function act(
   return migrator.migrate(databaseId, target.lane, options);
 }
 
-/** Only what says nothing of the database itself: nobody answered. A lock or a bad row has been tried often enough. */
-function mayPass(error: MemberError, { attempts }: ClaimedMember, onFailure: 'continue' | 'stop'): boolean {
-  return onFailure === 'continue' && error.retryable && nobodyAnswered.has(error.code) && attempts < attemptsMax;
+/**
+ * Only what says nothing of the database itself: nobody answered. A lock or a bad row has been tried often enough. Also where the first
+ * failure stops the rollout: a tenant that waits for its cluster has not failed, and one that has waited in vain has.
+ */
+function mayPass(error: MemberError, { attempts }: ClaimedMember): boolean {
+  return error.retryable && nobodyAnswered.has(error.code) && attempts < attemptsMax;
 }
 
 /** The cluster is away, or its connection budget is used up. */
