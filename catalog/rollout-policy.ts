@@ -84,8 +84,8 @@ export const rolloutPolicySchema = z.strictObject({
   budget: budgetSchema.prefault({}),
   /** continue: a failed tenant is quarantined, the others go on. stop: the first failure halts. */
   on_failure: z.enum(['continue', 'stop']).default('continue'),
-  concurrency: z.int().min(1).max(256).default(8),
-  concurrency_per_cluster: z.int().min(1).max(64).default(8),
+  concurrency: z.int().min(1).max(256).default(12),
+  concurrency_per_cluster: z.int().min(1).max(64).default(12),
   /** An ALTER waits so long for its lock, and with it every reader behind it (M01). */
   lock_timeout_ms: z.int().min(10).max(60_000).default(1_000),
   /** Tries after a lock time-out, with jittered pauses. */

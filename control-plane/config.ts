@@ -64,8 +64,8 @@ export const controlPlaneConfig = defineConfig({
   },
   FREEHOLD_FLEET_CONCURRENCY: {
     schema: setting.count(1, 256),
-    default: 8,
-    help: 'Databases that rollouts migrate at once in this process, on workers of their own; rounded up to eights.',
+    default: 12,
+    help: 'Databases that rollouts migrate at once in this process, on workers of their own; rounded up to twelves.',
   },
   FREEHOLD_CATALOG_SESSIONS_MAX: {
     schema: setting.count(2, 200),

@@ -40,8 +40,8 @@ export function addPolicyOptions(command: Command): Command {
       ).argParser(waveOf),
     )
     .addOption(new Option('--bake <duration>', 'wait so long behind each wave').argParser(durationMs))
-    .addOption(new Option('--concurrency <n>', 'databases at once in all (default: 8)').argParser(wholeNumber(1, 256)))
-    .addOption(new Option('--per-cluster <n>', 'and on each cluster (default: 8)').argParser(wholeNumber(1, 64)))
+    .addOption(new Option('--concurrency <n>', 'databases at once in all (default: 12)').argParser(wholeNumber(1, 256)))
+    .addOption(new Option('--per-cluster <n>', 'and on each cluster (default: 12)').argParser(wholeNumber(1, 64)))
     .addOption(
       new Option('--max-failures <n|n%|"n% max n">', 'tolerated failures (default: 5% max 10)').argParser(failuresOf),
     )

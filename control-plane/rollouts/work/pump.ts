@@ -1,4 +1,4 @@
-// Owns one share of a rollout's work: up to eight databases at once, turn by turn, until there is nothing to take. It stops
+// Owns one share of a rollout's work: up to twelve databases at once, turn by turn, until there is nothing to take. It stops
 // taking the moment the rollout is not running any more or the process is to end; what is in flight is finished and recorded.
 // While another rollout runs (of another lane) it gives its place away after some seconds, so that both go on.
 import { setTimeout as sleep } from 'node:timers/promises';
