@@ -10,7 +10,9 @@ export const tokenLifetimeMaxSec = 15 * 60;
 
 /**
  * Each of `sql`, `rest` and `graphql` opens that API and no other, as the login that reads and writes; with `:read`, as the
- * read-only login. `tenant:read` is for a token that can do nothing but ask who it is (GET /v1/tenant), which every token can.
+ * read-only login. What row-level policies may rely on: the SQL of `rest` and `graphql` is ours, so who comes by them is who his
+ * token says. Who may send SQL of his own (`sql`, `sql:read`) may also set `request.jwt.claims` in his transaction: for him policies
+ * are no wall within the tenant. Give those scopes to servers of the product, not to its users. `tenant:read` is for a token that can do nothing but ask who it is (GET /v1/tenant), which every token can.
  */
 export const scopes = ['tenant:read', 'sql', 'sql:read', 'rest', 'rest:read', 'graphql', 'graphql:read'] as const;
 export type Scope = (typeof scopes)[number];

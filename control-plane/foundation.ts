@@ -74,7 +74,10 @@ export async function openFoundation({ config, log, metrics, lifecycle }: Founda
     },
     (it) => it.close(),
   );
-  const watch = watchControlPlane(metrics, { countDrifted: () => countDrifted(catalog.db) });
+  const watch = watchControlPlane(metrics, {
+    countDrifted: () => countDrifted(catalog.db),
+    shares: connections.shares,
+  });
   const queue = await lifecycle.add(
     'queue',
     () => createQueue({ url: config.queueUrl, log, onFatal: endAtOnce(log), observe: watch.queue }),

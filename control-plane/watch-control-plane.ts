@@ -1,16 +1,19 @@
-// Owns the metrics of the control plane's work: nudges, operations by step, reconcilers, and what the catalog counts, asked when the page
-// is. Labels come from fixed lists.
+// Owns the metrics of the control plane's work: nudges, operations by step, reconcilers, its part in the connection budgets, and what the
+// catalog counts, asked when the page is. Labels come from fixed lists.
 import { Counter, Gauge, Histogram } from 'prom-client';
+import type { ClusterShare } from '../catalog/share-holder.ts';
 import type { Metrics } from '../platform/metrics.ts';
 import type { StepMoment } from './operations/engine/engine-deps.ts';
 import type { QueueEvent } from './queue/queue.ts';
 
-export type CatalogCounts = {
+export type Watched = {
   /** By whichever process has looked last. */
   countDrifted(): Promise<number>;
+  /** What this process has of the connection budgets. */
+  shares(): ClusterShare[];
 };
 
-export function watchControlPlane(metrics: Metrics, { countDrifted }: CatalogCounts) {
+export function watchControlPlane(metrics: Metrics, { countDrifted, shares }: Watched) {
   const registers = [metrics.registry];
   const queueEvents = new Counter({
     name: 'freehold_queue_events_total',
@@ -43,6 +46,21 @@ export function watchControlPlane(metrics: Metrics, { countDrifted }: CatalogCou
       else drifted.set(count);
     },
   });
+  // Clusters are few: their ids may be labels.
+  const byCluster = (name: string, help: string, read: (share: ClusterShare) => number) =>
+    new Gauge({
+      name: `freehold_${name}`,
+      help,
+      labelNames: ['cluster'] as const,
+      registers,
+      collect() {
+        this.reset();
+        for (const share of shares()) this.set({ cluster: share.clusterId }, read(share));
+      },
+    });
+  byCluster('share_sessions', "This process's share of the cluster's connection budget.", (share) => share.mayOpen);
+  byCluster('share_sessions_open', 'Sessions of this process on the cluster.', (share) => share.open);
+  byCluster('cluster_budget_sessions', 'The connection budget of the cluster.', (share) => share.budget);
   return {
     queue: (event: QueueEvent) => queueEvents.inc({ lane: event.lane, event: event.type }),
     step: async ({ kind, step, direction, durationMs }: StepMoment) => {

@@ -7,6 +7,7 @@ export type FaultKind =
   | 'unauthenticated'
   | 'forbidden'
   | 'not-found'
+  | 'method-not-allowed'
   | 'conflict' // the resource is in a state that does not allow it
   | 'stale' // If-Match did not match
   | 'precondition-required' // If-Match or Idempotency-Key was missing

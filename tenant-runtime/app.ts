@@ -2,11 +2,12 @@
 import { Hono } from 'hono';
 import type { Edge, EdgeEnv } from '../platform/http/edge.ts';
 import { type GraphqlDeps, graphqlEndpoint } from './endpoints/graphql.ts';
-import { restEndpoint, restPath } from './endpoints/rest.ts';
+import { restEndpoint } from './endpoints/rest.ts';
 import { sqlEndpoint } from './endpoints/sql.ts';
 import { tenantEndpoint } from './endpoints/tenant.ts';
 import { type RateLimitDeps, rateLimits } from './rate-limits.ts';
 import type { TenantResolver } from './resolve-tenant.ts';
+import { restPath } from './rest/rest-error.ts';
 import type { TenantSchema } from './rest/tenant-schema.ts';
 import type { SchemaStore } from './schema-store.ts';
 import type { TenantPools } from './tenant-pools.ts';
@@ -42,7 +43,7 @@ export function createRuntimeApp({
   app.use('/v1/*', ...rateLimits({ resolver, ...limits }));
   app.get('/v1/tenant', tenantEndpoint({ resolver }));
   app.post(sqlPath, sqlEndpoint({ resolver, pools }));
-  app.post(graphqlPath, graphqlEndpoint({ resolver, ...graphql }));
+  app.on(['GET', 'POST'], graphqlPath, graphqlEndpoint({ resolver, ...graphql }));
   const rest = restEndpoint({ resolver, pools, schemas });
   for (const path of ['', '/', '/:table', '/rpc/:function', '/*']) app.all(`${restPath}${path}`, rest);
   return app;

@@ -132,6 +132,11 @@ export const runtimeConfig = defineConfig({
     secret: true,
     help: 'Redis in which all runtimes count requests together for the rate limits of plans; unset, or away: each counts for itself.',
   },
+  FREEHOLD_RUNTIME_REFUSED_TOKENS_PER_MINUTE: {
+    schema: setting.count(1, 1_000_000_000),
+    default: 6_000,
+    help: 'Requests of one address whose token is refused; beyond it 429 in the place of 401. Good tokens of the address are served.',
+  },
   FREEHOLD_RUNTIME_CLIENT_IP_HEADER: {
     schema: setting.text().optional(),
     help: 'Header in which the proxy in front tells the address of the client, such as x-forwarded-for; unset: the address of the connection.',

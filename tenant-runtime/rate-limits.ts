@@ -2,6 +2,7 @@
 // says what is left (RateLimit, RateLimit-Policy), a refused one when to come back. Without a limit in the plan nothing is counted.
 import type { HttpBindings } from '@hono/node-server';
 import type { Context, MiddlewareHandler } from 'hono';
+import { isFault } from '../platform/errors.ts';
 import type { EdgeEnv } from '../platform/http/edge.ts';
 import { type Count, type RateCounter, rateWindowSec } from '../platform/rate-counter.ts';
 import { runtimeFault } from './errors.ts';
@@ -12,10 +13,12 @@ export type RateLimitDeps = {
   counter: Pick<RateCounter, 'count'>;
   /** The header in which a proxy that is trusted tells the client's address; undefined: the address of the connection. */
   clientIpHeader: string | undefined;
+  /** Requests a minute of one address whose token is refused. */
+  refusedTokensMax: number;
   onRefused(limit: LimitName): void;
 };
 
-export type LimitName = 'tenant' | 'subject' | 'ip';
+export type LimitName = 'tenant' | 'subject' | 'ip' | 'refused_tokens';
 
 type Limit = { name: LimitName; quota: number; key: string };
 type Reading = Limit & Count;
@@ -51,12 +54,23 @@ export function rateLimits(deps: RateLimitDeps): [MiddlewareHandler<EdgeEnv>, Mi
 }
 
 /** Undefined where the endpoint will refuse the token itself, in its own words. */
-async function tenantOf({ resolver }: RateLimitDeps, c: Context<EdgeEnv>): Promise<TenantContext | undefined> {
+async function tenantOf(deps: RateLimitDeps, c: Context<EdgeEnv>): Promise<TenantContext | undefined> {
   try {
-    return await resolver.resolve(c.req.header('authorization'));
-  } catch {
+    return await deps.resolver.resolve(c.req.header('authorization'));
+  } catch (error) {
+    if (isFault(error) && error.kind === 'unauthenticated') await countRefusedToken(deps, c);
     return undefined;
   }
+}
+
+/** Good tokens of the same address are never touched: many users may share one. */
+async function countRefusedToken(deps: RateLimitDeps, c: Context<EdgeEnv>): Promise<void> {
+  const key = `refused-tokens/${addressOf(c, deps.clientIpHeader)}`;
+  const limit = { name: 'refused_tokens' as const, quota: deps.refusedTokensMax, key };
+  const reading = { ...limit, ...(await deps.counter.count(key)) };
+  if (reading.used <= reading.quota) return;
+  deps.onRefused(limit.name);
+  throw refusal(reading);
 }
 
 function limitsOf({ route, claims }: TenantContext, address: string): Limit[] {
@@ -87,10 +101,15 @@ function remainingText({ name, quota, used, resetMs }: Reading): string {
 }
 
 function refusal({ name, quota, resetMs }: Reading) {
-  return runtimeFault('rate_limited', `The limit of ${quota} requests a minute for this ${words[name]} is reached.`, {
+  return runtimeFault('rate_limited', `The limit of ${quota} requests a minute ${words[name]} is reached.`, {
     retryAfterMs: resetMs,
     extra: { limit: name, retryable: true, outcome: 'not_done' },
   });
 }
 
-const words: Readonly<Record<LimitName, string>> = { tenant: 'tenant', subject: 'user of the tenant', ip: 'address' };
+const words: Readonly<Record<LimitName, string>> = {
+  tenant: 'for this tenant',
+  subject: 'for this user of the tenant',
+  ip: 'for this address',
+  refused_tokens: 'with a token that is not acceptable',
+};

@@ -88,7 +88,7 @@ export function watchRuntime(
 export function refusals(metrics: Metrics): (limit: LimitName | 'queue') => void {
   const counter = new Counter({
     name: 'freehold_runtime_refused_total',
-    help: 'Requests refused with 429, by the limit: queue, tenant, subject, ip.',
+    help: 'Requests refused with 429, by the limit: queue, tenant, subject, ip, refused_tokens.',
     labelNames: ['limit'] as const,
     registers: [metrics.registry],
   });

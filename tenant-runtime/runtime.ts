@@ -22,6 +22,7 @@ import type { RuntimeConfig } from './config.ts';
 import { createGraphqlLoader } from './graphql/load-graphql-api.ts';
 import { createTenantResolver } from './resolve-tenant.ts';
 import { readSchema, restSchemasMax } from './rest/read-schema.ts';
+import { problemMembers } from './rest/rest-error.ts';
 import { createRouteCache, type RouteCache } from './route-cache.ts';
 import { createRouteChanges, type RouteChanges } from './route-changes.ts';
 import { createRouteLoader } from './route-loader.ts';
@@ -137,11 +138,17 @@ export function createRuntime({ config, version, log, metrics, clock }: RuntimeD
       deadlineMs: config.runtimeDeadlineMs,
       untypedJsonPaths: [sqlPath], // Neon's driver sends text/plain
       accessLog: 'failures',
+      problemMembers,
     }),
     resolver: createTenantResolver({ keys, tokens, routes, clock, schema }),
     pools,
     graphql: { api: graphql.load, batchMax: config.runtimeGraphqlBatchMax },
-    limits: { counter, clientIpHeader: config.runtimeClientIpHeader, onRefused: refused },
+    limits: {
+      counter,
+      clientIpHeader: config.runtimeClientIpHeader,
+      refusedTokensMax: config.runtimeRefusedTokensPerMinute,
+      onRefused: refused,
+    },
     schemas: createSchemaStore({ build: readSchema, schemasMax: restSchemasMax }),
     isReady: () => !state.draining && (state.ready || keys.stats().keys > 0),
   };

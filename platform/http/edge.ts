@@ -32,6 +32,8 @@ export type EdgeDeps = {
   /** From the end of the body to the answer. What streams after the answer has begun is not counted. */
   deadlineMs: number;
   untypedJsonPaths?: readonly string[];
+  /** Members beside those of a problem document, for the clients of a path that look for them. */
+  problemMembers?(fault: Fault, path: string): Record<string, unknown> | undefined;
   /** "failures" writes a line only for 5xx and slow requests, for a process that answers thousands a second. */
   accessLog?: 'all' | 'failures';
 };
@@ -57,7 +59,7 @@ export function createEdge(deps: EdgeDeps): Edge {
         c.set('jsonBody', await readJsonBody(c, bodyRules));
         await withDeadline(c, deps.deadlineMs, next);
       } catch (error) {
-        c.res = answer(c, toFault(error), deps.log);
+        c.res = answer(c, toFault(error), deps);
       }
       finish(c, deps, requestId, performance.now() - startedMs);
     });
@@ -66,8 +68,8 @@ export function createEdge(deps: EdgeDeps): Edge {
   return {
     attach(app) {
       app.use('*', middleware as MiddlewareHandler);
-      app.onError((error, c) => answer(c as unknown as Context<EdgeEnv>, toFault(error), deps.log));
-      app.notFound((c) => answer(c as unknown as Context<EdgeEnv>, edgeFault('not_found', notFoundDetail), deps.log));
+      app.onError((error, c) => answer(c as unknown as Context<EdgeEnv>, toFault(error), deps));
+      app.notFound((c) => answer(c as unknown as Context<EdgeEnv>, edgeFault('not_found', notFoundDetail), deps));
     },
   };
 }
@@ -78,11 +80,12 @@ function requestIdOf(c: Context): string {
   return given !== undefined && /^[A-Za-z0-9_-]{8,64}$/.test(given) ? given : `req_${randomUUID()}`;
 }
 
-function answer(c: Context<EdgeEnv>, fault: Fault, log: Log): Response {
+function answer(c: Context<EdgeEnv>, fault: Fault, { log, problemMembers }: EdgeDeps): Response {
   if (fault.kind === 'internal') log.error({ err: fault }, 'request failed');
   else log.debug({ err: fault }, 'request refused');
-  return new Response(JSON.stringify(problemOf(fault, c.get('requestId'))), {
-    status: problemOf(fault, '').status,
+  const problem = problemOf(fault, c.get('requestId'));
+  return new Response(JSON.stringify({ ...problemMembers?.(fault, c.req.path), ...problem }), {
+    status: problem.status,
     headers: problemHeaders(fault),
   });
 }

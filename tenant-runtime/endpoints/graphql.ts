@@ -1,4 +1,4 @@
-// Owns POST /v1/graphql: operations on the tenant's schema, by GraphQL over HTTP. Scope `graphql` reads and writes, `graphql:read`
+// Owns /v1/graphql: operations on the tenant's schema, by GraphQL over HTTP; by POST, and queries by GET too. Scope `graphql` reads and writes, `graphql:read`
 // sees a schema without mutations and runs as the read-only login. An array of requests is a batch: each is answered for
 // itself, one after the other, in a transaction of its own.
 import type { Context } from 'hono';
@@ -22,9 +22,13 @@ export function graphqlEndpoint({ resolver, api, batchMax }: GraphqlDeps) {
     const tenant = await resolver.resolve(c.req.header('authorization'));
     const context = requestContext('graphql', tenant, c.req);
     const { answer, faultAnswer } = await api();
-    const body = c.get('jsonBody');
     const signal = c.get('deadline');
     const type = mediaType(c.req.header('accept'));
+    if (c.req.method !== 'POST') {
+      const params = new URL(c.req.url).searchParams;
+      return respond(await answer(tenant, context, params, signal, { queryOnly: true }), type);
+    }
+    const body = c.get('jsonBody');
     if (!Array.isArray(body)) return respond(await answer(tenant, context, body, signal), type);
     if (body.length > batchMax || body.length === 0) {
       const message = `A batch has 1 to ${batchMax} operations; this one has ${body.length}.`;
@@ -48,5 +52,6 @@ function mediaType(accept: string | undefined): string {
 }
 
 function respond({ status, json }: Answered, type: string): Response {
-  return new Response(json, { status, headers: { 'content-type': type } });
+  const allowed = status === 405 ? { allow: 'POST' } : {};
+  return new Response(json, { status, headers: { 'content-type': type, ...allowed } });
 }

@@ -3,7 +3,6 @@
 // claims of the token; what the schema does not have is looked for once more before it is refused, because it may be new.
 import type { Context } from 'hono';
 import { catalogFault } from '../../catalog/errors.ts';
-import { Fault } from '../../platform/errors.ts';
 import type { EdgeEnv } from '../../platform/http/edge.ts';
 import { PostgresError } from '../../platform/postgres/errors.ts';
 import type { Session } from '../../platform/postgres/session.ts';
@@ -11,7 +10,7 @@ import type { TenantContext, TenantResolver } from '../resolve-tenant.ts';
 import { callFunction } from '../rest/function-requests.ts';
 import { openApiOf } from '../rest/openapi.ts';
 import { checkProfile, contentType, parseAccept, parsePreferences, parseRange } from '../rest/preferences.ts';
-import { ofPostgres, RestError } from '../rest/rest-error.ts';
+import { ofPostgres, RestError, restPath } from '../rest/rest-error.ts';
 import { asking, type RestRequest, type RestResult } from '../rest/rest-request.ts';
 import { deleteRows, insertRows, putRow, readTable, updateRows } from '../rest/table-requests.ts';
 import type { TenantSchema } from '../rest/tenant-schema.ts';
@@ -19,8 +18,6 @@ import type { Access } from '../route.ts';
 import type { SchemaStore } from '../schema-store.ts';
 import type { ServedRoute, TenantPools } from '../tenant-pools.ts';
 import { inTenantTransaction, requestContext } from '../tenant-transaction.ts';
-
-export const restPath = '/v1/rest';
 
 export type RestDeps = { resolver: TenantResolver; pools: TenantPools; schemas: SchemaStore<TenantSchema> };
 
@@ -158,22 +155,13 @@ function responseOf({ status, body, headers }: RestResult): Response {
   return new Response(body, { status, headers });
 }
 
-/** Faults become problem documents at the edge, with the members that a client of this dialect reads. */
+/** Faults become problem documents at the edge, with the members of problemMembers. */
 function refusal(error: unknown): Response {
   const refused = error instanceof PostgresError ? ofPostgres(error) : error;
-  if (refused instanceof RestError) {
-    const { status, code, message, details, hint } = refused;
-    return Response.json(
-      { code, message, details, hint },
-      { status, headers: { 'content-type': 'application/json; charset=utf-8' } },
-    );
-  }
-  if (!(error instanceof Fault)) throw error;
-  const { code, spec, message, internal, extra, retryAfterMs, cause } = error;
-  throw new Fault(code, spec, message, {
-    cause,
-    extra: { message, details: null, hint: spec.check, ...extra },
-    ...(internal !== undefined && { internal }),
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
-  });
+  if (!(refused instanceof RestError)) throw error;
+  const { status, code, message, details, hint } = refused;
+  return Response.json(
+    { code, message, details, hint },
+    { status, headers: { 'content-type': 'application/json; charset=utf-8' } },
+  );
 }

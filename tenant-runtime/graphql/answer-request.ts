@@ -11,9 +11,10 @@ import type { Route } from '../route.ts';
 import type { SchemaStore } from '../schema-store.ts';
 import type { ServedRoute, TenantPools } from '../tenant-pools.ts';
 import { inTenantTransaction, type RequestContext } from '../tenant-transaction.ts';
+import { graphqlFault } from './errors.ts';
 import { executeOperation, OperationRefused } from './execute-operation.ts';
 import { type Answered, faultAnswer, isGraphqlFault, statementAnswer } from './graphql-answer.ts';
-import { type GraphqlRequest, type RequestRules, readGraphqlRequest } from './graphql-request.ts';
+import { type GraphqlRequest, type RequestRules, readGraphqlRequest, requestOfQueryString } from './graphql-request.ts';
 import type { Operation, OperationReader } from './prepare-operation.ts';
 
 /** Two migrations may pass while one request is on its way; a third is not waited for. */
@@ -29,17 +30,22 @@ export type AnswerDeps = {
   log: Log;
 };
 
-/** Throws what is not GraphQL's own: Faults of the tenant, its database, the deadline. */
+/**
+ * Throws what is not GraphQL's own: Faults of the tenant, its database, the deadline.
+ * @param body as it was sent, or the parameters of a GET
+ */
 export async function answerRequest(
   deps: AnswerDeps,
   tenant: TenantContext,
   context: RequestContext,
   body: unknown,
   signal: AbortSignal,
+  options: { queryOnly?: boolean } = {},
 ): Promise<Answered> {
   try {
-    const request = readGraphqlRequest(body, deps.rules);
+    const request = readGraphqlRequest(body instanceof URLSearchParams ? requestOfQueryString(body) : body, deps.rules);
     const operation = deps.reader.read(request, context.access);
+    if (options.queryOnly === true && operation.definition.operation !== 'query') throw queryOnly();
     refuseEarly(deps, tenant.route, context, operation, request);
     return await runOnCurrentSchema(deps, { tenant, context, request, operation, signal });
   } catch (error) {
@@ -48,6 +54,10 @@ export async function answerRequest(
     if (isGraphqlFault(error)) return faultAnswer(error);
     throw error;
   }
+}
+
+function queryOnly() {
+  return graphqlFault('graphql_query_only', 'A mutation must be sent by POST.');
 }
 
 /** Most refusals need no session. What the known schema does not have may be there by now: then the database is asked. */

@@ -32,6 +32,14 @@ export const graphqlFaults = {
     check: 'Mint a token with the scope graphql for what has to write.',
     who: 'client',
   },
+  graphql_query_only: {
+    kind: 'method-not-allowed',
+    title: 'Only a query may be asked for by GET',
+    cause:
+      'The operation of a GET request is a mutation. What is between here and the client may repeat or keep a GET.',
+    check: 'Send mutations by POST.',
+    who: 'client',
+  },
   graphql_operation_unknown: {
     kind: 'not-found',
     title: 'No stored operation has this hash',

@@ -1,6 +1,7 @@
 // Owns the reading of a request in the format of GraphQL over HTTP: a document or the hash of a stored one, variables, the name
 // of the operation. An array of them is a batch. Whatever does not fit is a Fault that names the member.
 import { z } from 'zod';
+import { parseStrictJson } from '../../platform/strict-json.ts';
 import { graphqlFault } from './errors.ts';
 import { hashOf, type StoredOperations } from './stored-operations.ts';
 
@@ -38,6 +39,30 @@ export function readGraphqlRequest(body: unknown, rules: RequestRules): GraphqlR
     operationName: operationName || undefined,
     variables: variables ?? {},
   };
+}
+
+/**
+ * The same of a GET: parameters of those names, `variables` and `extensions` as JSON. With the hash of a stored operation it is
+ * short, and the same request has the same URL.
+ * @throws Fault graphql_request_invalid
+ */
+export function requestOfQueryString(params: URLSearchParams): unknown {
+  const request: Record<string, unknown> = {};
+  for (const name of ['query', 'operationName', 'documentId', 'variables', 'extensions']) {
+    const values = params.getAll(name);
+    if (values.length > 1) throw invalid(`${name}: is there more than once.`);
+    if (values[0] === undefined || values[0] === '') continue;
+    request[name] = name === 'variables' || name === 'extensions' ? jsonOf(name, values[0]) : values[0];
+  }
+  return request;
+}
+
+function jsonOf(name: string, text: string): unknown {
+  try {
+    return parseStrictJson(text);
+  } catch {
+    throw invalid(`${name}: is not JSON.`);
+  }
 }
 
 function documentOf(query: string | undefined, hash: string | undefined, { stored, storedOnly }: RequestRules): string {

@@ -1,7 +1,16 @@
 // Owns the errors of the REST API in the dialect of PostgREST: {code, message, details, hint} and the HTTP status that goes with
 // each. A PGRST code is declared in the table below and nowhere else; PostgreSQL's own errors keep their SQLSTATE. Promises that
 // nothing a client can send is answered with 5xx, and that no text of a statement leaves the process.
+import type { Fault } from '../../platform/errors.ts';
 import type { PostgresError } from '../../platform/postgres/errors.ts';
+
+export const restPath = '/v1/rest';
+
+/** What a client of the dialect reads of a problem document: what was refused before it was a request of this API, or by the runtime. */
+export function problemMembers({ message, spec }: Fault, path: string): Record<string, unknown> | undefined {
+  if (path !== restPath && !path.startsWith(`${restPath}/`)) return undefined;
+  return { message, details: null, hint: spec.check };
+}
 
 export const restCodes = {
   PGRST100: { status: 400, meaning: 'a parameter of the query cannot be parsed' },

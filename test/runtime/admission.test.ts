@@ -123,6 +123,27 @@ test('A06 limits of a minute for tenant, subject and address: what is left is to
   expect((await ask('not-a-token')).status).toBe(401);
 });
 
+test('A06 refused tokens of one address are counted: beyond the limit 429, while good tokens of that address and bad ones of others are answered as ever', async () => {
+  const strict = await fixture.startRuntime({
+    FREEHOLD_RUNTIME_REFUSED_TOKENS_PER_MINUTE: '5',
+    FREEHOLD_RUNTIME_CLIENT_IP_HEADER: 'x-forwarded-for',
+  });
+  const from = async (address: string, token: string | undefined) =>
+    call(strict.url, token, { headers: { 'x-forwarded-for': address } });
+  const old = await fixture.token(neighbour.id, { exp: 1_000_000_000, iat: 999_999_000 });
+  const statuses = [];
+  for (const bad of ['none', old, undefined, 'a.b.c', 'none', 'none', old])
+    statuses.push((await from('203.0.113.7', bad)).status);
+  expect(statuses).toEqual([401, 401, 401, 401, 401, 429, 429]);
+  const refused = await from('203.0.113.7', 'none');
+  expect(refused.body).toMatchObject({ code: 'rate_limited', limit: 'refused_tokens' });
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect((await from('203.0.113.7', await fixture.token(neighbour.id))).status).toBe(200);
+  expect((await from('203.0.113.8', 'none')).status).toBe(401);
+  expect((await strict.metrics.page()).body).toContain('freehold_runtime_refused_total{limit="refused_tokens"} 3');
+  await strict.close();
+});
+
 test('A06 the address is what the trusted proxy has seen, not what the client says of itself', async () => {
   const behind = await fixture.startRuntime({ FREEHOLD_RUNTIME_CLIENT_IP_HEADER: 'x-forwarded-for' });
   const token = await fixture.token((await tenantWith({ ip_requests_per_minute: 2 })).id);

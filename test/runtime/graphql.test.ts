@@ -5,7 +5,7 @@ import { namesOf } from '../../catalog/names.ts';
 import type { Session } from '../../platform/postgres/session.ts';
 import { createGraphqlApi } from '../../tenant-runtime/graphql/create-graphql-api.ts';
 import type { TenantPools } from '../../tenant-runtime/tenant-pools.ts';
-import { type Ask, asker, askGraphql, type GraphqlAnswer } from '../support/graphql.ts';
+import { type Ask, asker, askGraphql, type GraphqlAnswer, type GraphqlError } from '../support/graphql.ts';
 import { testLog } from '../support/installation.ts';
 import { createRuntimeFixture, type RunningRuntime, type RuntimeFixture, type TestTenant } from '../support/runtime.ts';
 import { superuserSql } from '../support/superuser-sql.ts';
@@ -133,6 +133,69 @@ test('J10 whatever a request names beside its token, the rows are those of the t
     status: 403,
     code: 'tenant_not_served',
   });
+});
+
+test("A03 a cursor of another tenant, or one that is none, tells nothing and is a clear error or a page of one's own", async () => {
+  const page = 'query ($after: Cursor) { allCustomers(first: 1, after: $after) { nodes { name } edges { cursor } } }';
+  for (const name of ['Page One', 'Page Two']) {
+    await askB(newCustomer, { name, email: `${name.replace(' ', '.')}@example.com` });
+  }
+  const ofB = await askB(page);
+  const [edge] = (ofB.data as { allCustomers: { edges: { cursor: string }[] } }).allCustomers.edges;
+  const here = await ask(page, { after: edge?.cursor });
+  expect(here.status).toBe(200);
+  expect(JSON.stringify(here.body)).not.toMatch(/Page (One|Two)|Of B/);
+  const wrong = [
+    'x',
+    '',
+    '%%%',
+    Buffer.from('["other",1]').toString('base64'),
+    Buffer.from('{').toString('base64'),
+    'A'.repeat(5_000),
+  ];
+  for (const after of wrong) {
+    const { status, body, errors } = await ask(page, { after });
+    expect(status, after.slice(0, 20)).toBe(200);
+    if (errors !== undefined)
+      expect(errors[0]?.extensions.code, after.slice(0, 20)).toMatch(/^graphql_(request_invalid|statement_failed)$/);
+    expect(JSON.stringify(body)).not.toMatch(/Page (One|Two)|Of B|went wrong/);
+  }
+});
+
+test('a query may be asked for by GET, a mutation may not', async () => {
+  const token = await fixture.token(a.id, { scope: 'graphql' });
+  const get = async (params: Record<string, string>, more = '') =>
+    fetch(`${runtime.url}/v1/graphql?${new URLSearchParams(params)}${more}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+  const query = 'query One($n: Int) { allCanaries(first: $n) { nodes { tenantUid } } } query Two { __typename }';
+  const answer = await get({ query, operationName: 'One', variables: '{"n":1}' });
+  expect([answer.status, await answer.json()]).toEqual([
+    200,
+    { data: { allCanaries: { nodes: [{ tenantUid: a.canary }] } } },
+  ]);
+  const mutation = await get({
+    query:
+      'mutation { createCustomer(input: { customer: { name: "By GET", email: "g@e.t", country: "GB" } }) { customer { id } } }',
+  });
+  expect([mutation.status, mutation.headers.get('allow')]).toEqual([405, 'POST']);
+  expect(await mutation.json()).toMatchObject({ errors: [{ extensions: { code: 'graphql_query_only' } }] });
+  expect((await ask('{ allCustomers { nodes { name } } }')).body).not.toMatchObject({
+    data: { allCustomers: { nodes: expect.arrayContaining([{ name: 'By GET' }]) as unknown } },
+  });
+  for (const [params, more] of [
+    [{}, ''],
+    [{ query: '{' }, ''],
+    [{ query, variables: '{' }, ''],
+    [{ query, variables: '[1]' }, ''],
+    [{ query: '{__typename}' }, '&query=x'],
+  ] as const) {
+    const refused = await get(params, more);
+    expect([refused.status, ((await refused.json()) as { errors: GraphqlError[] }).errors[0]?.extensions.code]).toEqual(
+      [400, expect.stringMatching(/^graphql_(request|document)_invalid$/)],
+    );
+  }
+  expect((await fetch(`${runtime.url}/v1/graphql?query={__typename}`)).status).toBe(401);
 });
 
 test('a mutation is whole or it is not: where one field fails, nothing of the request is kept', async () => {

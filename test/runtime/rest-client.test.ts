@@ -2,7 +2,13 @@
 import { PostgrestClient, type PostgrestError } from '@supabase/postgrest-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fillRestSample } from '../support/rest-sample.ts';
-import { createRuntimeFixture, type RunningRuntime, type RuntimeFixture, type TestTenant } from '../support/runtime.ts';
+import {
+  call,
+  createRuntimeFixture,
+  type RunningRuntime,
+  type RuntimeFixture,
+  type TestTenant,
+} from '../support/runtime.ts';
 
 let fixture: RuntimeFixture;
 let runtime: RunningRuntime;
@@ -511,6 +517,40 @@ describe('functions', () => {
 });
 
 describe('who asks', () => {
+  test('what is refused before it is a request of this API is told in the words that the client reads: 400, 401, 403, 413, 429', async () => {
+    const strict = await fixture.startRuntime({
+      FREEHOLD_RUNTIME_REFUSED_TOKENS_PER_MINUTE: '2',
+      FREEHOLD_RUNTIME_BODY_BYTES_MAX: '2048',
+    });
+    const as = (token: string): Client =>
+      new PostgrestClient(`${strict.url}/v1/rest`, { headers: { authorization: `Bearer ${token}` } });
+    const good = as(await fixture.token(tenant.id, { scope: 'rest' }));
+    const words = { message: expect.any(String) as string, details: null, hint: expect.any(String) as string };
+    expect(await failed(good.from('plain').insert({ a: 'x'.repeat(3_000) }))).toEqual({
+      status: 413,
+      code: 'body_too_large',
+      ...words,
+    });
+    const scope = as(await fixture.token(tenant.id, { scope: 'sql' }));
+    expect(await failed(scope.from('plain').select())).toEqual({ status: 403, code: 'scope_missing', ...words });
+    const bad = as('none');
+    for (const [status, code] of [
+      [401, 'token_invalid'],
+      [401, 'token_invalid'],
+      [429, 'rate_limited'],
+    ]) {
+      expect(await failed(bad.from('plain').select())).toEqual({ status, code, ...words });
+    }
+    const json = await call(strict.url, await fixture.token(tenant.id, { scope: 'rest' }), {
+      path: '/v1/rest/plain',
+      method: 'POST',
+      body: '{',
+    });
+    expect(json).toMatchObject({ status: 400, body: { code: 'invalid_json', ...words } });
+    expect((await got(good.from('plain').select('a').limit(1))).length).toBeLessThan(2);
+    await strict.close();
+  });
+
   test('row-level policies see the claims; a reader cannot write', async () => {
     for (const sub of ['ada', 'bob']) {
       const client = await clientFor({ scope: 'rest:read', sub });

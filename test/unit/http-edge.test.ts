@@ -81,6 +81,7 @@ test('every kind of fault has its status', () => {
     unauthenticated: 401,
     forbidden: 403,
     'not-found': 404,
+    'method-not-allowed': 405,
     conflict: 409,
     stale: 412,
     'precondition-required': 428,

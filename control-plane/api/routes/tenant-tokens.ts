@@ -20,7 +20,11 @@ export const newTokenSchema = z
       .array(z.enum(scopes))
       .min(1)
       .max(scopes.length)
-      .refine((list) => new Set(list).size === list.length, 'names a scope twice'),
+      .refine((list) => new Set(list).size === list.length, 'names a scope twice')
+      .openapi({
+        description:
+          'Each of sql, rest and graphql opens that API; with :read as the read-only login. Who may send SQL of his own (sql, sql:read) may also set request.jwt.claims in his transaction, so row-level policies bind users of rest and graphql only: give the sql scopes to servers of the product.',
+      }),
     ttl_seconds: z.int().min(1).max(tokenLifetimeMaxSec).default(ttlDefaultSec),
     subject: plainText(255).openapi({ description: 'Who will use it: a user or service of the product.' }),
   })
