@@ -18,6 +18,14 @@ export const graphqlFaults = {
     check: 'Read each error with its line and column; introspect the schema with the same token.',
     who: 'client',
   },
+  graphql_cursor_invalid: {
+    kind: 'invalid',
+    title: 'The cursor does not belong to this list',
+    cause: 'The value of after or before is no cursor, or one of another list or order.',
+    check:
+      'Take it from an answer to the same question, or begin without one. It names a place in the order and no tenant.',
+    who: 'client',
+  },
   graphql_too_complex: {
     kind: 'invalid',
     title: 'The GraphQL operation asks for too much',

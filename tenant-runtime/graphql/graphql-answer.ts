@@ -40,9 +40,16 @@ export function executionError(error: GraphQLError, log: Log): ErrorShape {
   const original = error.originalError;
   const shown = original == null || original instanceof GraphQLError || original.name === 'SafeError';
   if (shown) return { ...shapeOf(error), extensions: { code: 'graphql_request_invalid' } };
+  if (cursorWords.test(original.message)) {
+    const message = 'The cursor is not one of this list in this order: take it from an answer to the same question.';
+    return { ...shapeOf(error), message, extensions: { code: 'graphql_cursor_invalid' } };
+  }
   log.error({ err: original }, 'a GraphQL operation failed');
   return { ...shapeOf(error), message: 'Something went wrong on our side.', extensions: { code: 'internal' } };
 }
+
+/** @dataplan/pg throws plain errors where a cursor cannot be read, or is of another order or type. */
+const cursorWords = /^Invalid (?:cursor,|'(?:after|before)' cursor)/;
 
 /** The operation as a whole failed on this statement and was rolled back. `at` is the field that needed it. */
 export function statementAnswer(error: PostgresError, at: GraphQLError | undefined): Answered {
