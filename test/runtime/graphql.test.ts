@@ -161,6 +161,7 @@ test("A03 a cursor of another tenant, or one that is none, tells nothing and is 
     ]);
     expect(errors?.[0]?.message).toMatch(/^The cursor is not one of this list/);
   }
+  await alter(b, `delete from customers where name like 'Page %'`);
 });
 
 test('a query may be asked for by GET, a mutation may not', async () => {
