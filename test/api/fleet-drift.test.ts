@@ -377,7 +377,7 @@ describe('without a person, and with one', () => {
     // Also in a process that has not looked itself, and never an old number while the catalog does not answer.
     const metrics = createMetrics();
     let countNow = () => countDrifted(catalog.db);
-    watchControlPlane(metrics, { countDrifted: () => countNow() });
+    watchControlPlane(metrics, { countDrifted: () => countNow(), shares: () => [] });
     const gauge = async () => /^freehold_drifted_databases (\d+)$/m.exec((await metrics.page()).body)?.[1];
     expect(await gauge()).toBe(String((found.drifted as string[]).length));
     countNow = () => Promise.reject(new Error('away'));
