@@ -31,7 +31,8 @@ let fleet: KilledFleet;
 beforeAll(async () => {
   fleet = await openKilledFleet(databases);
 }, 600_000);
-afterAll(() => fleet?.house.close());
+// Hundreds of databases are files to remove.
+afterAll(() => fleet?.house.close(), 180_000);
 
 test.each(seeds)(
   'M03 M06 M08 M09 M17 P02 killed, paused, stopped and continued: every file once everywhere (seed %i)',

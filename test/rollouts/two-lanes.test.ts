@@ -1,6 +1,11 @@
-// Two lanes rolled out at once by one worker with one pair of hands: neither waits for the end of the other.
+// Two lanes rolled out at once by one worker with one pair of hands: neither waits for the end of the other. And neither makes
+// those wait long who want a tenant meanwhile.
+import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemCaller } from '../../catalog/caller.ts';
 import type { RolloutId } from '../../catalog/ids.ts';
+import { startProvisionTenant } from '../../control-plane/operations/start/start-provision-tenant.ts';
+import { takeTurn } from '../../control-plane/rollouts/work/take-turn.ts';
 import {
   appliedIn,
   type Begun,
@@ -70,4 +75,31 @@ test('two lanes: each makes room after its slice, so both go on from the first s
 test('one that runs alone makes room for nobody', async () => {
   const begun = await beginRollout(house, tenants, await laneWith(slow, 'select 1'), { policy });
   expect(await workThrough([begun])).toEqual({ order: 'tttttt', turns: 1 });
+});
+
+test('while somebody waits for a tenant a rollout works at a quarter of its width, and at full width again afterwards', async () => {
+  const lane = await laneWith(slow, 'select 1', 'select 2');
+  const wide = { ...policy, concurrency: 5 };
+  const { rollout } = await beginRollout(house, tenants, lane, { policy: wide });
+  await fleetWork(house, lane).drive(rollout.id);
+  const turn = async () => {
+    const input = {
+      rolloutId: rollout.id,
+      version: lane.version,
+      results: [],
+      holder: 'test',
+      leaseMs: 60_000,
+      max: 8,
+    };
+    return (await takeTurn(house.catalog.db, input)).claimed.length;
+  };
+  const operations = house.catalog.db.updateTable('operations');
+  await operations.set({ created_at: sql`now() - interval '1 minute'` }).execute();
+  const tenant = { slug: 'waits', name: 'w', region: 'here', tier: 'shared', planId: 'team', labels: {} } as const;
+  const { operation } = await startProvisionTenant(house.catalog.db, tenant, systemCaller('test'));
+  expect(await turn()).toBe(2);
+  expect(await turn()).toBe(0);
+  // Background work is nobody who waits, and who has waited for long must not hold up the fleet for ever.
+  await operations.set({ lane: 'background' }).where('id', '=', operation.id).execute();
+  expect(await turn()).toBe(3);
 });

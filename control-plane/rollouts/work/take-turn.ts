@@ -9,8 +9,10 @@ import {
   type MemberResult,
   recordResults,
 } from '../../../catalog/rollout-members.ts';
+import { politeWidth } from '../../../catalog/rollout-shares.ts';
 import { wavesToWork } from '../../../catalog/rollout-waves.ts';
 import { lockRollout, type RolloutRow } from '../../../catalog/rollouts.ts';
+import { somebodyWaits } from '../../../catalog/somebody-waits.ts';
 import { judgeRollout } from '../drive/judge-rollout.ts';
 import { isOpen } from '../drive/windows.ts';
 
@@ -44,7 +46,8 @@ export function takeTurn(db: CatalogDb, input: TurnInput): Promise<Turn> {
     const { concurrency, concurrency_per_cluster, on_demand } = rollout.policy;
     const inAll = Math.min(concurrency, Math.max(0, ...open.map((wave) => wave.concurrency ?? concurrency)));
     const onDemand = on_demand && firstPassed ? inHours.map((wave) => wave.position) : [];
-    const cap = (onDemand.length > 0 ? concurrency : inAll) - figures.running;
+    const width = onDemand.length > 0 ? concurrency : inAll;
+    const cap = ((await somebodyWaits(tx)) ? politeWidth(width) : width) - figures.running;
     const claimed = await claimMembers(tx, rollout.id, {
       holder: input.holder,
       leaseMs: input.leaseMs,
