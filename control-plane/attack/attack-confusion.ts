@@ -1,7 +1,7 @@
 // Owns the attack with a good token of one tenant on the data of another: the other one is named wherever a request can name
 // something. Held means that the answer is the attacker's own, or none.
 import type { Attack, Attempt, Field } from './attack.ts';
-import { ask } from './doors.ts';
+import { ask, type Door, doorsOf, knockAt } from './doors.ts';
 import { type Answer, bearer, type Knock, knock, told } from './knock.ts';
 
 /** Whose database answers; every login of a tenant may read it. */
@@ -9,7 +9,9 @@ const whose = 'select tenant_id from freehold.identity';
 
 export const attackConfusion: Attack = async function* (field) {
   const { runtimeUrl, attacker, victim } = field;
+  const doors = (await doorsOf(runtimeUrl)).filter(({ name }) => name === 'rest' || name === 'graphql');
   for (const [what, headers] of disguises(field)) {
+    for (const door of doors) yield await undisguisedAlike(field, door, what, headers);
     yield judge(field, 'J10', what, await ask(runtimeUrl, attacker.token, whose, headers));
     yield judge(
       field,
@@ -55,6 +57,21 @@ function disguises({ victim }: Field): [what: string, headers: NonNullable<Knock
       ],
     ],
   ];
+}
+
+/** An API that need not say whose data it shows must at least show the same as to who names nobody. */
+async function undisguisedAlike(
+  { runtimeUrl, attacker, victim }: Field,
+  door: Door,
+  what: string,
+  headers: NonNullable<Knock['headers']>,
+): Promise<Attempt> {
+  const token = bearer(attacker.token);
+  const plain = await knockAt(runtimeUrl, door, [token]);
+  const named = await knockAt(runtimeUrl, door, [token, ...headers]);
+  const same = plain.status === named.status && stripped(plain) === stripped(named);
+  const held = same && named.status > 0 && named.status < 500 && !named.text.includes(victim.tenantId);
+  return attempt('J10', `${what}, at ${door.name}`, 'what it gets without', told(named), held);
 }
 
 /** A tenant that exists and one that does not must look the same. */

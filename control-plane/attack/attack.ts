@@ -2,7 +2,7 @@
 // lock held. What is tried stands in the files beside this one; nothing here needs more than any client of the two doors has.
 import type { Client } from '../client.ts';
 
-export type AttackGroup = 'tokens' | 'confusion' | 'database' | 'replay' | 'flood';
+export type AttackGroup = 'tokens' | 'confusion' | 'database' | 'apis' | 'replay' | 'flood';
 
 /** held: refused as it must be. broken: the attacker got through. untried: it could not be tried, and `got` says why. */
 export type Verdict = 'held' | 'broken' | 'untried';

@@ -4,10 +4,11 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 
 export type Knock = {
-  readonly method?: 'GET' | 'POST';
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly path: string;
   /** In order; a name may come twice. */
   readonly headers?: readonly (readonly [name: string, value: string])[];
+  /** A text goes as it stands, everything else as JSON. */
   readonly body?: unknown;
 };
 
@@ -20,7 +21,7 @@ const patienceMs = 60_000;
 export function knock(baseUrl: string, { method = 'GET', path, headers = [], body }: Knock): Promise<Answer> {
   const url = new URL(baseUrl);
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-  const payload = body === undefined ? undefined : JSON.stringify(body);
+  const payload = typeof body === 'string' || body === undefined ? body : JSON.stringify(body);
   const flat = ['host', url.host, ...headers.flat()];
   if (payload !== undefined)
     flat.push('content-type', 'application/json', 'content-length', String(Buffer.byteLength(payload)));

@@ -1,5 +1,6 @@
 // Owns the whole attack on an installation, in order: what only asks comes first, what suspends a tenant comes last.
 import type { Attack, AttackGroup, Attempt, Field } from './attack.ts';
+import { attackApis } from './attack-apis.ts';
 import { attackConfusion } from './attack-confusion.ts';
 import { attackDatabase } from './attack-database.ts';
 import { attackFlood } from './attack-flood.ts';
@@ -10,6 +11,7 @@ export const attackGroups: Readonly<Record<AttackGroup, Attack>> = {
   tokens: attackTokens,
   confusion: attackConfusion,
   database: attackDatabase,
+  apis: attackApis,
   flood: attackFlood,
   replay: attackReplay,
 };

@@ -41,7 +41,7 @@ async function attack(runtime: ServerProcess): Promise<string[]> {
   const { stdout, stderr } = await startCli(home, args, { env }).ended;
   expect(stdout, stderr).not.toBe('');
   const { attempts } = JSON.parse(stdout) as AttackReport;
-  expect(attempts.length).toBeGreaterThan(75);
+  expect(attempts.length).toBeGreaterThan(110);
   return attempts.filter(({ verdict }) => verdict !== 'held').map((each) => `${each.case} ${each.got}`);
 }
 

@@ -20,8 +20,8 @@ export function addAttack(program: Command, io: Io): void {
     .command('attack')
     .summary('try to break in, and say what came back')
     .description(
-      'Attacks the installation from outside: forged, replayed and confused tokens, what a tenant may try in its database, a\n' +
-        'flood. Makes two tenants for it and purges them afterwards, unless two are named. Exit code 0: every lock held; 5: one did not.',
+      'Attacks the installation from outside: forged, replayed and confused tokens, what a tenant may try in its database and\n' +
+        'through each API, a flood. Makes two tenants for it and purges them afterwards, unless two are named. Exit code 0: every lock held; 5: one did not.',
     )
     .option('--runtime <url>', 'runtime API (default: that of the profile)')
     .option('--tenant <slug>', 'attack as this tenant, with --victim; nobody is suspended then')
@@ -113,7 +113,10 @@ const waitSec = 60;
 
 /** Every scope there is; the plan decides what they are good for. */
 async function partyOf(client: Client, { id, slug }: Tenant): Promise<Party> {
-  const { token } = await client.tenants.mintToken(id, { scopes: ['tenant:read', 'sql'], subject: 'freehold-attack' });
+  const { token } = await client.tenants.mintToken(id, {
+    scopes: ['tenant:read', 'sql', 'rest', 'graphql'],
+    subject: 'freehold-attack',
+  });
   return { slug, tenantId: id, token };
 }
 
