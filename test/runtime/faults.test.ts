@@ -4,7 +4,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createSealer } from '../../platform/sealing.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
+import { testSealer } from '../support/installation.ts';
 import {
   call,
   createRuntimeFixture,
@@ -322,7 +324,7 @@ test('R03 R04 a cluster that swallows everything is asked little and refused at 
   await proxy.close();
 }, 60_000);
 
-test('R05 the catalog is away: known tenants are served, also after a restart from the snapshot; new ones get 503', async () => {
+test('R05 the catalog is away: known tenants are served, also after a restart from the snapshot; new ones get 503; another snapshot is none', async () => {
   const { address } = fixture.house.catalog;
   const proxy: FaultProxy = await startFaultProxy(address);
   const catalogUrl = new URL(fixture.env.FREEHOLD_RUNTIME_CATALOG_URL as string);
@@ -366,6 +368,17 @@ test('R05 the catalog is away: known tenants are served, also after a restart fr
   expect(fs.statSync(file).mode & 0o777).toBe(0o600);
   expect(sealed).not.toMatch(/tnt_|postgres|sealed|dbs_/);
   await second.close();
+  // A file of another installation, and one of ours that was sealed for something else, are none.
+  const known = testSealer();
+  const other = createSealer({ keys: [{ id: 'test', key: randomBytes(32) }], currentKeyId: 'test' });
+  const text = known.open(sealed, 'runtime/route-snapshot/v1');
+  for (const forged of [other.seal(text, 'runtime/route-snapshot/v1'), known.seal(text, 'runtime/route-snapshot/v0')]) {
+    fs.writeFileSync(file, forged);
+    const misled = await fixture.startRuntime(env);
+    expect((await sql('select 1', [], { url: misled.url })).status).toBe(401);
+    expect((await call(misled.url, undefined, { path: '/readyz' })).status).toBe(503);
+    await misled.close();
+  }
   fs.writeFileSync(file, `${sealed.slice(0, -5)}${sealed.at(-5) === 'A' ? 'B' : 'A'}${sealed.slice(-4)}`);
   const third = await fixture.startRuntime(env);
   expect((await sql('select 1', [], { url: third.url })).status).toBe(401);

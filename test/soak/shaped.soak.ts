@@ -25,6 +25,8 @@ const count = Number(process.env.SOAK_TENANTS ?? 40);
 const clientsMax = 12;
 /** At three in the afternoon; six in the morning and midnight are then as far from it as noon and six in the evening. */
 const peakHour = 15;
+/** Of each of the two runtimes, on each of the two clusters. */
+const sessionsMax = 12;
 const renewAfterMs = 600_000;
 /** As platform/postgres/prepare-policy.ts has it, and what the runtime prepares for itself. */
 const preparedMax = 200 + 20;
@@ -42,7 +44,10 @@ beforeAll(async () => {
   plane = await house.startControlPlane(inspectable);
   client = house.client(plane);
   await registerClusters(house, client, { capacity: count * 3, warm_min: 1, warm_max: 2, connection_budget: 200 });
-  const env = { FREEHOLD_RUNTIME_SESSIONS_PER_CLUSTER_MAX: '12', FREEHOLD_RUNTIME_SESSION_WAIT_MS: '20000' };
+  const env = {
+    FREEHOLD_RUNTIME_SESSIONS_PER_CLUSTER_MAX: String(sessionsMax),
+    FREEHOLD_RUNTIME_SESSION_WAIT_MS: '20000',
+  };
   veteran = await house.startRuntime({ ...env, ...inspectable });
   others = await startLiveRuntimes(house, 1, env);
   inside = { runtime: await inspectProcess(veteran), 'control plane': await inspectProcess(plane) };
@@ -52,7 +57,12 @@ afterAll(() => house.close());
 
 const any = <T>(list: readonly T[]): T => list[Math.floor(Math.random() * list.length)] as T;
 
-type Hour = { answered: number; prepared: number; sessions: number } & Record<keyof typeof inside, InsideView>;
+type Hour = {
+  answered: number;
+  prepared: number;
+  /** Of all runtimes, as the servers see it. */
+  sessions: number;
+} & Record<keyof typeof inside, InsideView>;
 
 test(`R16 24 hours of ${Math.round(hourMs / 1000)} s, ${count} tenants: handles, sockets, sessions, prepared statements and memory are flat`, async () => {
   const field: FaultField = { house, client, runtimes: others, tenants, away: new Set(), revoked: [] };
@@ -78,6 +88,7 @@ test(`R16 24 hours of ${Math.round(hourMs / 1000)} s, ${count} tenants: handles,
     for (const part of ['handles', 'files', 'sockets'] as const)
       expect(grown(part), `${name}: ${part}`).toBeLessThan(10);
   }
+  expect(Math.max(...hours.map(({ sessions }) => sessions))).toBeLessThanOrEqual(2 * 2 * sessionsMax);
   expect(Math.max(...hours.map(({ prepared }) => prepared))).toBeLessThanOrEqual(preparedMax);
   await nothingLeft();
 });
@@ -132,11 +143,14 @@ async function restart(server: ProcessHouse['tenantServers'][number]['server']):
 
 /** With nobody asking. */
 async function lookAround(): Promise<Omit<Hour, 'answered'>> {
-  const leased = async () => {
+  const own = async (metric: string) => {
     const page = await (await fetch(veteran.metricsUrl)).text();
-    return Number(/^freehold_runtime_sessions_leased (\d+)/m.exec(page)?.[1]);
+    return Number(new RegExp(`^${metric} (\\d+)`, 'm').exec(page)?.[1]);
   };
-  await waitUntil(async () => (await leased()) === 0, { what: 'the runtime to be idle', timeoutMs: 60_000 });
+  await waitUntil(async () => (await own('freehold_runtime_sessions_leased')) === 0, {
+    what: 'the runtime to be idle',
+    timeoutMs: 60_000,
+  });
   let prepared = 0;
   for (const tenant of tenants) {
     const body = JSON.stringify({ query: 'select count(*)::int as n from pg_prepared_statements', params: [] });
@@ -157,9 +171,15 @@ async function lookAround(): Promise<Omit<Hour, 'answered'>> {
   return {
     prepared,
     sessions: sessions.reduce((sum, each) => sum + each, 0),
-    runtime: await inside.runtime.look(),
+    runtime: withoutSessions(await inside.runtime.look(), await own('freehold_runtime_sessions')),
     'control plane': await inside['control plane'].look(),
   };
+}
+
+/** How many sessions lie idle follows the load; what is held beside them must not. */
+function withoutSessions(view: InsideView, sessions: number): InsideView {
+  const { handles, files, sockets } = view;
+  return { ...view, handles: handles - sessions, files: files - sessions, sockets: sockets - sessions };
 }
 
 /** What lived through the day ends well, leaves no session, and the books are in order. */
@@ -173,7 +193,7 @@ async function nothingLeft(): Promise<void> {
 function line(hour: number, { answered, prepared, sessions, runtime, 'control plane': control }: Hour): string {
   const held = ({ heapMib, externalMib, rssMib, handles, files, sockets }: InsideView) =>
     `heap ${heapMib.toFixed(1)} + ${externalMib.toFixed(1)} MiB, rss ${rssMib} MiB, ${handles} handles, ${files} files, ${sockets} sockets`;
-  return `${String(hour).padStart(2, '0')} h: ${answered} answered, ${sessions} sessions, at most ${prepared} statements prepared in one; runtime ${held(runtime)}; control plane ${held(control)}`;
+  return `${String(hour).padStart(2, '0')} h: ${answered} answered, ${sessions} sessions in the servers, at most ${prepared} statements prepared in one; runtime ${held(runtime)}; control plane ${held(control)}`;
 }
 
 function mean(values: readonly number[]): number {
