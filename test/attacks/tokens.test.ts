@@ -318,7 +318,7 @@ test('J07 times that are missing, not whole numbers, too far or past', async () 
   ]);
 });
 
-test('J07 clocks may differ by 30 s and no more, whatever the caller asks for', async () => {
+test('J07 R14 clocks may differ by 30 s and no more, whatever the caller asks for', async () => {
   const accepted = [
     { iat: nowSec - 600, exp: nowSec - 29 },
     { iat: nowSec + 30 },

@@ -29,7 +29,7 @@ describe('an aborted request', () => {
     return (await admin.query('SELECT 1 FROM pg_stat_activity WHERE pid = $1', [pid])).rowCount === 0;
   }
 
-  test('S02 mid-query: the caller gets its reason, the backend is gone, the slot is back within a second', async () => {
+  test('S02 D17 mid-query: the caller gets its reason, the backend is gone and never lent again, the slot is back within a second', async () => {
     const abort = new AbortController();
     let pid = 0;
     const request = pool

@@ -126,6 +126,22 @@ test('S01 nothing that a request leaves in its session reaches the next one', as
   expect(ended.body).toMatchObject({ status: 400, code: 'transaction_control', message: expect.any(String) as string });
 });
 
+test('D12 a tenant can keep no listener and no open transaction, so what it notifies does not stay in the queue of the server', async () => {
+  await sql('listen flood');
+  await call(runtime.url, token, { body: { queries: [{ query: 'listen flood' }, { query: 'listen more' }] } });
+  const notify = { query: `notify flood, '${'x'.repeat(7_000)}'`, params: [] };
+  for (let round = 0; round < 10; round++) {
+    const floods = await Promise.all(Array.from({ length: 20 }, () => call(runtime.url, token, { body: notify })));
+    expect(new Set(floods.map(({ status }) => status))).toEqual(new Set([200]));
+  }
+  const [queue] = await superuserSql<{ usage: number }>(
+    { ...tenant.address, database: 'postgres' },
+    'select pg_notification_queue_usage() as usage',
+  );
+  expect(queue?.usage).toBe(0);
+  expect((await sql('select count(*)::int as n from pg_listening_channels()')).body.rows).toEqual([{ n: 0 }]);
+});
+
 test('limits of the plan end a statement: too long, too large; the next request is served', async () => {
   const limits = {
     runtime_sessions_max: 2,
