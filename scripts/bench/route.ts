@@ -21,11 +21,11 @@ const cases: Readonly<Record<string, Case>> = {
   plain: { servers: ['plain'], spread: 'evenly' },
   fixed: { servers: ['fixed'], spread: 'evenly' },
   wide: { servers: ['wide'], spread: 'evenly' },
-  'routed, one tenant': { servers: ['routed'], spread: 'one' },
+  'routed-one-tenant': { servers: ['routed'], spread: 'one' },
   routed: { servers: ['routed'], spread: 'evenly' },
-  'routed, zipf': { servers: ['routed'], spread: 'zipf' },
+  'routed-zipf': { servers: ['routed'], spread: 'zipf' },
   uncached: { servers: ['uncached'], spread: 'evenly' },
-  'routed, 2 processes': { servers: ['routed', 'routed second'], spread: 'evenly' },
+  'routed-two-processes': { servers: ['routed', 'routed second'], spread: 'evenly' },
 };
 
 export async function run(args: string[]): Promise<void> {

@@ -9,15 +9,15 @@ export type Measured = {
 /** Numerator, denominator, target. */
 const pairs: readonly [string, string, string][] = [
   ['routed', 'fixed', '≥ 0.85'],
-  ['routed, one tenant', 'fixed', ''],
-  ['routed, zipf', 'fixed', ''],
+  ['routed-one-tenant', 'fixed', ''],
+  ['routed-zipf', 'fixed', ''],
   ['uncached', 'fixed', ''],
   ['uncached', 'routed', ''],
   ['routed', 'wide', ''],
   ['wide', 'fixed', ''],
   ['routed', 'plain', ''],
   ['fixed', 'plain', ''],
-  ['routed, 2 processes', 'routed', ''],
+  ['routed-two-processes', 'routed', ''],
   ['fixed', 'floor', ''],
 ];
 
