@@ -83,7 +83,7 @@ export class PostgresSession implements Session {
     checkText(text);
     checkCount(params);
     const values = params.map(parameterOf);
-    if (this.#toBegin !== undefined) await this.#beginNow(this.#toBegin);
+    if (this.#toBegin !== undefined) await this.#beginLate(this.#toBegin);
     const answer = await this.#connection.submit(
       () => this.#connection.client.unsafe(text, values, { prepare: this.#prepare.shouldPrepare(text), simple: false }),
       options,
@@ -109,7 +109,7 @@ export class PostgresSession implements Session {
 
   async script(text: string, options?: QueryOptions): Promise<void> {
     checkText(text);
-    if (this.#toBegin !== undefined) await this.#beginNow(this.#toBegin);
+    if (this.#toBegin !== undefined) await this.#beginLate(this.#toBegin);
     await this.#exchange(() => queryMessage(text), new Brought({ ofFlight: false }), options);
   }
 
@@ -193,6 +193,21 @@ export class PostgresSession implements Session {
     }
   }
 
+  /** For a statement that is not sent through #fly. */
+  async #beginLate(options: BeginOptions): Promise<void> {
+    try {
+      await this.#beginNow(options);
+    } catch (error) {
+      throw this.#notBegun(error);
+    }
+  }
+
+  /** Without its transaction nothing of it may run, neither what waits already nor what comes. @returns the error */
+  #notBegun<E>(error: E): E {
+    this.#connection.poison(new ConnectionLostError('query', 'a transaction could not be begun', { cause: error }));
+    return error;
+  }
+
   /** True where a transaction was begun of which the server knows nothing. */
   #forgetBegin(): boolean {
     if (this.#toBegin === undefined) return false;
@@ -209,11 +224,14 @@ export class PostgresSession implements Session {
     const landed = (error?: unknown) => {
       if (brought.parsed > before.length) this.#prepare.parsed(text);
       if (error instanceof PostgresError && error.routine === 'RevalidateCachedQuery') this.#prepare.forgotten(text);
-      if (error === undefined || before.length === 0 || brought.completed > 0) return;
-      // Without its transaction, nothing that waits behind it may run.
-      this.#connection.poison(new ConnectionLostError('query', 'a transaction could not be begun', { cause: error }));
+      if (error !== undefined && before.length > 0 && brought.completed === 0) this.#notBegun(error);
     };
-    await this.#exchange(message, brought, options, landed);
+    try {
+      await this.#exchange(message, brought, options, landed);
+    } catch (error) {
+      landed(error); // also where it was never sent
+      throw error;
+    }
     return brought;
   }
 

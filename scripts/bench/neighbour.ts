@@ -1,8 +1,8 @@
 // `npm run bench -- neighbour [--neighbours 10] [--rate 20] [--rounds 6] [--seconds 8] [--cpu]`: what one tenant at fifty times the
 // rate of the others, with statements of 30 seconds, does to the 99th percentile of the others (R07). Quiet and noisy turns take
 // turns within one run, and a second quiet one tells what the same thing twice differs by; only turns of one round are compared.
-// The noisy client, the others' and the server are processes of their own. With --cpu its statements burn processor time instead of sleeping,
-// which no router can keep from neighbours on the same server: for information.
+// The noisy client, the others' and the server are processes of their own. With --cpu its statements burn processor time instead
+// of sleeping, which no router can keep from neighbours on the same server: for information.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';

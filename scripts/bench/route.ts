@@ -1,7 +1,8 @@
-// `npm run bench -- route [--tenants 200] [--rounds 3] [--seconds 4] [--connections 32] [--only fixed,routed] [--in folder]
+// `npm run bench -- route [--tenants 200] [--rounds 9] [--seconds 2] [--connections 32] [--only fixed,routed] [--in folder]
 // [--profile folder]`: what routing costs. floor: the HTTP server alone. plain: one statement, one pool, one database. fixed: the SQL
-// endpoint with that pool and no token. wide: the same with as many sessions as there are tenants. routed: token, route, and a session of the right tenant out of many. Servers and load are
-// processes of their own; they are measured in turn within one run, and only ratios of one round are compared. --in keeps the
+// endpoint with that pool and no token. wide: the same with as many sessions as there are tenants. routed: token, route, and a session
+// of the right tenant out of many. Servers and load are processes of their own; they are measured in turn within one run, and only
+// ratios of one round are compared: many short rounds, because a shared machine is never the same for long. --in keeps the
 // installation for later runs, --profile writes where the servers' processor time goes.
 import fs from 'node:fs';
 import os from 'node:os';
@@ -9,7 +10,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureLoad, type Spread } from './route/load.ts';
 import { type BenchServer, startBenchServer } from './route/processes.ts';
-import { childrenCpuMsOf } from './route/processor-time.ts';
+import { childrenCpuMsOf, cpuMsBetween } from './route/processor-time.ts';
 import { type Measured, reportRoute } from './route/report.ts';
 import { setUpTenants } from './route/set-up.ts';
 import { askEach } from './tenants/ask.ts';
@@ -33,8 +34,8 @@ export async function run(args: string[]): Promise<void> {
     args,
     options: {
       tenants: { type: 'string', default: '200' },
-      rounds: { type: 'string', default: '3' },
-      seconds: { type: 'string', default: '4' },
+      rounds: { type: 'string', default: '9' },
+      seconds: { type: 'string', default: '2' },
       connections: { type: 'string', default: '32' },
       only: { type: 'string' },
       in: { type: 'string' },
@@ -81,13 +82,13 @@ export async function run(args: string[]): Promise<void> {
     };
     const measure = async (name: string): Promise<Measured> => {
       const cpuMs = () => serversOf(name).reduce((sum, server) => sum + (server.cpuMs() ?? Number.NaN), 0);
-      const before = { server: cpuMs(), postgres: childrenCpuMsOf(house.postgresPid) ?? Number.NaN };
+      const before = { server: cpuMs(), postgres: childrenCpuMsOf(house.postgresPid) };
       const perSecond = await load(name, seconds);
       const microsEach = 1_000 / (perSecond * seconds);
       return {
         perSecond,
         serverMicros: (cpuMs() - before.server) * microsEach,
-        postgresMicros: ((childrenCpuMsOf(house.postgresPid) ?? Number.NaN) - before.postgres) * microsEach,
+        postgresMicros: (cpuMsBetween(before.postgres, childrenCpuMsOf(house.postgresPid)) ?? Number.NaN) * microsEach,
       };
     };
     // Sessions are opened and code is warm before anything counts.

@@ -95,6 +95,22 @@ describe('a transaction in as few messages as it takes', () => {
     expect(await rows()).toEqual([]);
   });
 
+  test('S02 where it was given up before it was sent, nothing runs without it', async () => {
+    await use(async (session) => {
+      await session.begin(begin);
+      const given = new Error('given up');
+      const signal = AbortSignal.abort(given);
+      await expect(session.queryRaw('INSERT INTO kept VALUES (1)', [], { signal })).rejects.toBe(given);
+      await expect(session.queryRaw('INSERT INTO kept VALUES (2)')).rejects.toBeInstanceOf(ConnectionLostError);
+    });
+    await use(async (session) => {
+      await session.begin({ withNext: true, settings: { statement_timeout: 'never' } });
+      await expect(session.query('INSERT INTO kept VALUES (3)')).rejects.toMatchObject({ sqlstate: '22023' });
+      await expect(session.query('INSERT INTO kept VALUES (4)')).rejects.toBeInstanceOf(ConnectionLostError);
+    });
+    expect(await rows()).toEqual([]);
+  });
+
   test('a result that is larger than allowed leaves nothing', async () => {
     await use(async (session) => {
       await session.begin(begin);

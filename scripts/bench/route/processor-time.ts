@@ -9,14 +9,22 @@ export function cpuMsOf(pid: number): number | undefined {
   return statOf(pid)?.cpuMs;
 }
 
-/** Of a PostgreSQL server: its sessions are its children. Only differences over a time in which none ended mean something. */
-export function childrenCpuMsOf(parent: number): number | undefined {
-  if (!fs.existsSync('/proc')) return undefined;
-  let sum = 0;
+/** Of a PostgreSQL server: its sessions are its children. Process → milliseconds; empty where the system does not tell. */
+export function childrenCpuMsOf(parent: number): Map<number, number> {
+  const times = new Map<number, number>();
+  if (!fs.existsSync('/proc')) return times;
   for (const name of fs.readdirSync('/proc')) {
     const stat = /^\d+$/.test(name) ? statOf(Number(name)) : undefined;
-    if (stat?.parent === parent) sum += stat.cpuMs;
+    if (stat?.parent === parent) times.set(Number(name), stat.cpuMs);
   }
+  return times;
+}
+
+/** What those have used who are there at the end; undefined where the system does not tell. */
+export function cpuMsBetween(before: Map<number, number>, after: Map<number, number>): number | undefined {
+  if (after.size === 0) return undefined;
+  let sum = 0;
+  for (const [pid, ms] of after) sum += ms - (before.get(pid) ?? 0);
   return sum;
 }
 
