@@ -161,6 +161,84 @@ test('N06 a tenant that has moved is served from its new place at the next reque
   expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 10 }, () => 200));
 });
 
+test('R11 the login of a tenant changes again and again under load: not one request fails', async () => {
+  const token = await fixture.token(tenants[4]?.id as TestTenant['id'], { scope: 'sql' });
+  let changing = true;
+  const statuses = new Map<number, number>();
+  const client = async () => {
+    while (changing) {
+      const { status, body } = await call(runtime.url, token, { body: readCanary });
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+      if (status === 200) expect(body.rows).toEqual([[tenants[4]?.canary, tenants[4]?.address.database]]);
+    }
+  };
+  const clients = Array.from({ length: 6 }, client);
+  for (let turn = 0; turn < 10; turn++) {
+    const login = turn % 2 === 0 ? 'app_b' : 'app_a';
+    await sqlOn('update databases set active_login = $2 where id = $1', [tenants[4]?.databaseId, login]);
+    await sqlOn('update tenants set generation = generation + 1 where id = $1', [tenants[4]?.id]);
+    await waitUntil(
+      async () => {
+        const who = { query: 'select session_user::text as who', params: [] };
+        const { body } = await call(runtime.url, token, { body: who });
+        return String((body.rows as [{ who: string }] | undefined)?.[0].who).endsWith(login);
+      },
+      { what: `the new login to be used` },
+    );
+  }
+  changing = false;
+  await Promise.all(clients);
+  expect([...statuses.keys()]).toEqual([200]);
+});
+
+test('R06 every tenant cold at once, ten requests each: all are served, through no more sessions than allowed', async () => {
+  const cold = await fixture.startRuntime({
+    FREEHOLD_RUNTIME_SESSIONS_PER_CLUSTER_MAX: '4',
+    FREEHOLD_RUNTIME_SESSION_WAIT_MS: '60000',
+  });
+  const instance = await instanceOf(cold);
+  let most = 0;
+  let storming = true;
+  const watching = (async () => {
+    while (storming) {
+      for (const { server } of fixture.house.clusters) {
+        const [row] = await superuserSql<{ n: number }>(
+          { ...server.address, database: 'postgres' },
+          `select count(*)::int as n from pg_stat_activity where application_name like $1`,
+          [`freehold-runtime ${instance}`],
+        );
+        most = Math.max(most, row?.n ?? 0);
+      }
+    }
+  })();
+  const storm = await Promise.all(
+    Array.from({ length: tenantCount * 10 }, (_, n) =>
+      call(cold.url, tokens[n % tenantCount], { body: readCanary }).then(({ status, body }) => ({ n, status, body })),
+    ),
+  ).finally(() => {
+    storming = false;
+  });
+  await watching;
+  for (const { n, status, body } of storm) {
+    const { canary, address } = tenants[n % tenantCount] as TestTenant;
+    expect({ status, rows: body.rows }, `tenant ${n % tenantCount}`).toEqual({
+      status: 200,
+      rows: [[canary, address.database]],
+    });
+  }
+  expect(most).toBeGreaterThan(0);
+  expect(most).toBeLessThanOrEqual(4);
+  await cold.close();
+});
+
+/** As its sessions name it. */
+async function instanceOf(of: RunningRuntime): Promise<string> {
+  const { body } = await call(of.url, tokens[0], {
+    body: { query: `select split_part(current_setting('application_name'), ' ', 2) as id`, params: [] },
+  });
+  return (body.rows as [{ id: string }])[0].id;
+}
+
 test('N04 no two databases, logins or generations share a key', () => {
   const row = (more: Partial<RouteRow>): RouteRow => ({
     tenant_id: newId('tenant'),
