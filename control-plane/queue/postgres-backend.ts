@@ -14,6 +14,8 @@ const schema = 'bullmq';
 /** Sessions of each queue and of each worker; a worker has one more that listens. */
 const sessionsMax = 2;
 const connectTimeoutMs = 1_000;
+/** A worker whose server refuses connections asks again after this; BullMQ's own 15 s would be an outage longer. */
+const askAgainMs = 1_000;
 
 /** @throws Fault queue_unavailable | queue_outdated */
 export async function openPostgresBackend({ url }: { url: string }): Promise<QueueBackend> {
@@ -27,6 +29,7 @@ export async function openPostgresBackend({ url }: { url: string }): Promise<Que
         concurrency,
         lockDuration: lockDurationMs,
         stalledInterval: stalledIntervalMs,
+        runRetryDelay: askAgainMs,
       }),
     // A schema that was dropped under this process is as bad as a server that is away.
     check: () =>
