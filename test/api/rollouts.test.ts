@@ -411,3 +411,28 @@ describe('bad input: a code, the next step, nothing begun', () => {
     ]);
   });
 });
+
+test('a plan shows what the linter said of every file that would run, in whichever release it was new, and of no other', async () => {
+  const findingOf = (file: string) => ({
+    file: `${file}.sql`,
+    line: 1,
+    column: 1,
+    generated: false,
+    rule: 'prefer-bigint-over-int',
+    severity: 'warning',
+    message: `of ${file}`,
+    waived: null,
+  });
+  const names: string[] = [];
+  for (const statement of ['create table found_one (id int)', 'create table found_two (id int)']) {
+    history.push(statement);
+    const lane = await laneWith(...history);
+    names.push(lane.files.at(-1)?.name ?? '');
+    await registerRelease(db(), { lane, lint: [findingOf(names.at(-1) ?? '')] }, systemCaller('test'));
+  }
+  const { findings } = await dba().rollouts.plan({});
+  expect(findings.map(({ message }) => message).sort()).toEqual(names.map((name) => `of ${name}`).sort());
+  expect(findings[0]?.why).not.toBe('');
+  const first = { selection: { slugs: ['fleet-0'] }, release: names[0]?.split('_')[0] as string };
+  expect((await dba().rollouts.plan(first)).findings.map(({ message }) => message)).toEqual([`of ${names[0]}`]);
+});
