@@ -26,6 +26,7 @@ export function renderPlan(plan: RolloutPlanView, paint: Paint, width: number | 
   if (findings.length > 0) blocks.push(findings.map(({ sign, text }) => `${sign} ${printable(text)}\n`).join(''));
   const facts = [
     `${paint('dim', 'estimate')}  ${estimate.ms === null ? 'unknown' : durationText(estimate.ms)}: ${estimate.reason}\n`,
+    ...(databases === 0 ? [] : [`${paint('dim', 'budget  ')}  ${budgetText(plan.limits)}\n`]),
     ...(plan.moves_head ? [`${paint('dim', 'head    ')}  new databases get it once the first wave has passed\n`] : []),
     ...(plan.approval.required
       ? [`${paint('dim', 'approval')}  a second person, for ${plan.approval.groups.map(printable).join(', ')}\n`]
@@ -36,6 +37,11 @@ export function renderPlan(plan: RolloutPlanView, paint: Paint, width: number | 
   for (const { code, message } of refusals)
     blocks.push(`${paint('red', '✗')} ${printable(message)} ${paint('dim', `(${code})`)}\n`);
   return blocks.join('\n');
+}
+
+function budgetText({ failures, at_once }: RolloutPlanView['limits']): string {
+  const what = failures === 0 ? 'the first failure halts it' : `${failures} may fail, one more halts it`;
+  return `${what}; at most ${at_once} at once`;
 }
 
 function fileText(

@@ -93,6 +93,7 @@ describe('a rollout through the API', () => {
       moves_head: true,
       versions: [{ databases: 6 }],
       refusals: [],
+      limits: { failures: 1, at_once: 2 },
       estimate: { ms: null, reason: expect.stringContaining('first wave') },
       files: [{ databases: 6, statements: ['alter table one add column planned int'] }],
     });
@@ -103,6 +104,10 @@ describe('a rollout through the API', () => {
     const night = plan.waves.at(-1);
     expect(night).toMatchObject({ group: 'night', tenants: ['fleet-0'], opens_at: expect.stringContaining('T02:00') });
     expect(plan.waves.slice(0, -1).flatMap((wave) => wave.tenants)).not.toContain('fleet-0');
+    const limitsOf = async (policy: object) => (await dba().rollouts.plan({ policy })).limits;
+    expect(await limitsOf({ on_failure: 'stop' })).toEqual({ failures: 0, at_once: 1 });
+    const wide = { budget: { failures: '100%' }, concurrency_per_cluster: 1 };
+    expect(await limitsOf(wide)).toEqual({ failures: 6, at_once: 2 });
     const bad = { release: 'nope', selection: { plans: ['teem'] }, policy: { probe: 'drop table x' } };
     const refused = await dba().rollouts.plan(bad);
     expect(refused.refusals.map(({ code }) => code)).toEqual([

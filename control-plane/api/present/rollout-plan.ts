@@ -4,7 +4,8 @@ import { z } from '@hono/zod-openapi';
 import { maintenanceWindowSchema } from '../../../catalog/maintenance-window.ts';
 import type { FileMark } from '../../../catalog/release-beginnings.ts';
 import type { ReleaseFile, ReleaseLane } from '../../../catalog/releases.ts';
-import type { Estimate } from '../../rollouts/look/estimate-rollout.ts';
+import { failuresTolerated } from '../../rollouts/drive/error-budget.ts';
+import { type Estimate, mostAtOnce } from '../../rollouts/look/estimate-rollout.ts';
 import type { RolloutPlan } from '../../rollouts/look/rollout-plan.ts';
 import { findingSchema, type LintFinding, presentFinding } from './release.ts';
 import { rolloutKinds } from './rollout.ts';
@@ -58,6 +59,12 @@ export const rolloutPlanSchema = z
     findings: z
       .array(findingSchema)
       .openapi({ description: 'Of the linter on the files that would run, each when it was released.' }),
+    limits: z.object({
+      failures: z.int().openapi({ description: 'So many may fail; one more halts it.' }),
+      at_once: z
+        .int()
+        .openapi({ description: 'Databases in flight at most: all of them failing breaks the budget by one.' }),
+    }),
     estimate: z.object({ ms: z.int().nullable(), reason: z.string() }),
     warnings: z.array(reason),
     refusals: z.array(reason).openapi({ description: 'Why it would not begin; empty: it would.' }),
@@ -99,6 +106,7 @@ export function presentPlannedRollout(plan: RolloutPlan, { estimate, files, find
     }),
     files: [...files],
     findings: findings.map((each) => presentFinding(each as LintFinding)),
+    limits: limitsOf(plan),
     estimate,
     warnings: plan.warnings,
     refusals: plan.refusals.map(({ code, message }) => ({ code, message })),
@@ -106,6 +114,11 @@ export function presentPlannedRollout(plan: RolloutPlan, { estimate, files, find
 }
 
 const slugsShown = 5;
+
+function limitsOf({ policy, targets }: RolloutPlan): RolloutPlanView['limits'] {
+  const failures = policy.on_failure === 'stop' ? 0 : failuresTolerated(policy.budget.failures, targets.length);
+  return { failures, at_once: mostAtOnce(policy, targets, targets.length) };
+}
 
 function presentTarget({ id, name, version, contract_requires }: NonNullable<RolloutPlan['release']>) {
   return { id, name, version, contract_requires };

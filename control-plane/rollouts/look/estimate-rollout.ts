@@ -2,9 +2,18 @@
 
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
 import { experienceWith } from '../../../catalog/rollout-estimates.ts';
+import type { RolloutPolicy } from '../../../catalog/rollout-policy.ts';
+import { roomInBudget } from '../drive/error-budget.ts';
 import type { RolloutPlan } from './rollout-plan.ts';
 
 export type Estimate = { ms: number | null; reason: string };
+
+/** Of these members, by the caps of the policy and by its budget. */
+export function mostAtOnce(policy: RolloutPolicy, members: readonly { clusterId: string }[], total: number): number {
+  const clusters = new Set(members.map((member) => member.clusterId)).size;
+  const room = roomInBudget(policy, { total, failed: 0 }, 0);
+  return Math.min(policy.concurrency, clusters * policy.concurrency_per_cluster, room, members.length);
+}
 
 /** Waves one after the other, each at the concurrency that it may have; windows are not waited for in it. */
 export async function estimateRollout(db: CatalogDb, plan: RolloutPlan): Promise<Estimate> {
@@ -17,12 +26,7 @@ export async function estimateRollout(db: CatalogDb, plan: RolloutPlan): Promise
   let ms = 0;
   waves.forEach((wave, position) => {
     const own = members.filter((member) => member.wave === position);
-    const clusters = new Set(own.map((member) => member.clusterId)).size;
-    const atOnce = Math.min(
-      policy.concurrency,
-      wave.concurrency ?? policy.concurrency,
-      clusters * policy.concurrency_per_cluster,
-    );
+    const atOnce = Math.min(wave.concurrency ?? policy.concurrency, mostAtOnce(policy, own, members.length));
     ms += Math.ceil(own.length / atOnce) * known.medianMs + (position < waves.length - 1 ? wave.bake_ms : 0);
   });
   const reason = `from the median of ${known.databases} databases that have done it, ${Math.round(known.medianMs)} ms, without waiting for windows`;
