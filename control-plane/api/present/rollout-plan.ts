@@ -4,8 +4,7 @@ import { z } from '@hono/zod-openapi';
 import { maintenanceWindowSchema } from '../../../catalog/maintenance-window.ts';
 import type { FileMark } from '../../../catalog/release-beginnings.ts';
 import type { ReleaseFile, ReleaseLane } from '../../../catalog/releases.ts';
-import { failuresTolerated } from '../../rollouts/drive/error-budget.ts';
-import { type Estimate, mostAtOnce } from '../../rollouts/look/estimate-rollout.ts';
+import { type Estimate, limitsOf } from '../../rollouts/look/estimate-rollout.ts';
 import type { RolloutPlan } from '../../rollouts/look/rollout-plan.ts';
 import { findingSchema, type LintFinding, presentFinding } from './release.ts';
 import { rolloutKinds } from './rollout.ts';
@@ -114,11 +113,6 @@ export function presentPlannedRollout(plan: RolloutPlan, { estimate, files, find
 }
 
 const slugsShown = 5;
-
-function limitsOf({ policy, targets }: RolloutPlan): RolloutPlanView['limits'] {
-  const failures = policy.on_failure === 'stop' ? 0 : failuresTolerated(policy.budget.failures, targets.length);
-  return { failures, at_once: mostAtOnce(policy, targets, targets.length) };
-}
 
 function presentTarget({ id, name, version, contract_requires }: NonNullable<RolloutPlan['release']>) {
   return { id, name, version, contract_requires };

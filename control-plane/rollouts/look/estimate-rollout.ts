@@ -3,13 +3,20 @@
 import type { CatalogDb } from '../../../catalog/open-catalog.ts';
 import { experienceWith } from '../../../catalog/rollout-estimates.ts';
 import type { RolloutPolicy } from '../../../catalog/rollout-policy.ts';
-import { roomInBudget } from '../drive/error-budget.ts';
+import { failuresTolerated, roomInBudget } from '../drive/error-budget.ts';
 import type { RolloutPlan } from './rollout-plan.ts';
 
 export type Estimate = { ms: number | null; reason: string };
 
+/** How many may fail, and how many databases are in flight at most. */
+export function limitsOf({ policy, members }: RolloutPlan): { failures: number; at_once: number } {
+  const total = members.length;
+  const failures = policy.on_failure === 'stop' ? 0 : failuresTolerated(policy.budget.failures, total);
+  return { failures, at_once: mostAtOnce(policy, members, total) };
+}
+
 /** Of these members, by the caps of the policy and by its budget. */
-export function mostAtOnce(policy: RolloutPolicy, members: readonly { clusterId: string }[], total: number): number {
+function mostAtOnce(policy: RolloutPolicy, members: readonly { clusterId: string }[], total: number): number {
   const clusters = new Set(members.map((member) => member.clusterId)).size;
   const room = roomInBudget(policy, { total, failed: 0 }, 0);
   return Math.min(policy.concurrency, clusters * policy.concurrency_per_cluster, room, members.length);
