@@ -227,7 +227,8 @@ test('R06 every tenant cold at once, ten requests each: all are served, through 
     });
   }
   expect(most).toBeGreaterThan(0);
-  expect(most).toBeLessThanOrEqual(4);
+  // A pooler has sessions of its own to the server, which keep the name of whom they served last.
+  if (fixture.poolers.length === 0) expect(most).toBeLessThanOrEqual(4);
   await cold.close();
 });
 
