@@ -31,7 +31,9 @@ describe('a server that may hold tenants', () => {
       );
     const before = await facts();
     expect(before[0]?.databases).toBe('{freehold_admin,freehold_template,postgres,template0,template1}');
-    expect(before[0]?.roles).toBe('{freehold_migrators,freehold_pooler,freehold_provisioner,freehold_tenants,postgres}');
+    expect(before[0]?.roles).toBe(
+      '{freehold_migrators,freehold_pooler,freehold_provisioner,freehold_tenants,postgres}',
+    );
     expect(before[0]?.acl).not.toContain('{=');
     await installTestCluster(server.address);
     expect(await facts()).toEqual(before);
