@@ -198,6 +198,7 @@ test('R06 every tenant cold at once, ten requests each: all are served, through 
   });
   const instance = await instanceOf(cold);
   let most = 0;
+  let mostOpen = 0;
   let storming = true;
   const watching = (async () => {
     while (storming) {
@@ -208,6 +209,8 @@ test('R06 every tenant cold at once, ten requests each: all are served, through 
           [`freehold-runtime ${instance}`],
         );
         most = Math.max(most, row?.n ?? 0);
+        const open = await cold.metrics.registry.getSingleMetric('freehold_runtime_share_sessions_open')?.get();
+        mostOpen = Math.max(mostOpen, ...(open?.values.map(({ value }) => value) ?? []));
       }
     }
   })();
@@ -227,6 +230,8 @@ test('R06 every tenant cold at once, ten requests each: all are served, through 
     });
   }
   expect(most).toBeGreaterThan(0);
+  expect(mostOpen).toBeGreaterThan(0);
+  expect(mostOpen).toBeLessThanOrEqual(4);
   // A pooler has sessions of its own to the server, which keep the name of whom they served last.
   if (fixture.poolers.length === 0) expect(most).toBeLessThanOrEqual(4);
   await cold.close();
