@@ -15,10 +15,10 @@ export type StandingCount = {
   closed: number;
 };
 
-export type LaneStanding = { releases: ReleaseRow[]; counts: StandingCount[] };
+type Answer = { releases: ReleaseRow[]; counts: StandingCount[] };
 
-export async function readLaneStanding(db: CatalogDb, lane: string): Promise<LaneStanding> {
-  const { rows } = await sql<LaneStanding>`
+export async function readLaneStanding(db: CatalogDb, lane: string): Promise<Answer> {
+  const { rows } = await sql<Answer>`
     select (select coalesce(json_agg(r), '[]') from releases r where r.lane = ${lane}) as releases,
       (select coalesce(json_agg(s order by s."clusterId"), '[]') from (
         select d.lanes -> ${lane}::text ->> 'hash' as hash, c.id as "clusterId", c.name as "clusterName",
@@ -26,7 +26,7 @@ export async function readLaneStanding(db: CatalogDb, lane: string): Promise<Lan
         from databases d join clusters c on c.id = d.cluster_id where d.state in ('claimed', 'warm') group by 1, 2, 3) s) as counts`.execute(
     db,
   );
-  const { releases, counts } = rows[0] as LaneStanding;
+  const { releases, counts } = rows[0] as Answer;
   return {
     // JSON has no dates.
     releases: newestFirst(releases.map((release) => ({ ...release, created_at: new Date(release.created_at) }))),

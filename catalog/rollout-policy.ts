@@ -48,7 +48,7 @@ const durationMs = z
   .max(30 * 86_400_000);
 
 /** '5' members, '10%' of all, or the smaller of the two: '10% max 5'. A percentage is rounded up. */
-export const failuresSchema = z
+const failuresSchema = z
   .string()
   .regex(/^(\d{1,6}|(100|\d{1,2}(\.\d+)?)%( max \d{1,6})?)$/, "must be a number, a percentage, or both: '5% max 10'");
 
